@@ -1,0 +1,53 @@
+# The verbs. Each does its own set-up, and re-uses what is there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PORT ?= 8000
+RUN := .venv/bin
+
+.PHONY: help demo test check fix nightly client lock clean venv node chromium
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: venv ## serve the demo at http://127.0.0.1:8000 (PORT to change)
+	@exec $(RUN)/stillhere demo --store sqlite:///var/demo.db --port $(PORT)
+
+test: check chromium ## everything: the fast loop, then stores, faults, the program and a real browser
+	$(RUN)/pytest --cov --cov-report=term -m "not fast" --cov-append
+
+check: venv node ## the fast loop: format, lint, types, imports, unit tests of both languages
+	$(RUN)/ruff format --check --quiet .
+	$(RUN)/ruff check --quiet .
+	$(RUN)/mypy --no-error-summary
+	$(RUN)/pyright --warnings
+	$(RUN)/lint-imports > /dev/null || { $(RUN)/lint-imports; exit 1; }
+	cd client && npm run --silent check && npm run --silent test && npm run --silent build -- --check
+	$(RUN)/pytest -m fast -q --cov --cov-report=
+
+fix: venv ## format, and mend what can be mended
+	$(RUN)/ruff check --fix --quiet . || true
+	$(RUN)/ruff format --quiet .
+
+nightly: test ## the same with many more random examples, and the slow proofs
+	STILLHERE_TESTS=nightly $(RUN)/pytest
+
+client: node ## build the client into the package
+	cd client && npm run --silent build
+
+lock: venv ## write requirements.lock anew from pyproject.toml
+	$(RUN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra dev -o requirements.lock pyproject.toml
+
+clean: ## remove what the other verbs made; the demo's data stays
+	rm -rf .venv .bootstrap client/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
+
+venv:
+	@scripts/need-venv
+
+node:
+	@scripts/need-node-modules
+
+chromium:
+	@scripts/need-chromium

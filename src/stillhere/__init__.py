@@ -1,0 +1,28 @@
+"""stillhere knows who is still here: sessions that end when a person stops, and stay while they work."""
+
+from stillhere.core.policy import BeatsExtend, Policy, RequestsExtend, build_policy, days, hours, minutes, seconds
+from stillhere.core.records import EndedBy, Session
+from stillhere.errors import PolicyError, SettingsError, StillhereError, StoreError
+from stillhere.manager import SessionManager, Started, Verdict
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BeatsExtend",
+    "EndedBy",
+    "Policy",
+    "PolicyError",
+    "RequestsExtend",
+    "Session",
+    "SessionManager",
+    "SettingsError",
+    "Started",
+    "StillhereError",
+    "StoreError",
+    "Verdict",
+    "build_policy",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+]

@@ -1,0 +1,217 @@
+"""ASGI: a middleware that answers the session routes and puts the session on every other request. One wrap, no machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from stillhere.core.policy import RequestsExtend
+from stillhere.core.wire import MAX_BODY_BYTES
+from stillhere.errors import StillhereError, StoreError
+from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
+from stillhere.http.endpoints import NEVER_CACHED, SessionEndpoints, unavailable
+from stillhere.http.messages import Request, Response
+from stillhere.http.origin import is_navigation, peer_of
+from stillhere.manager import NO_SESSION, Started, Verdict
+
+if TYPE_CHECKING:
+    from stillhere.core.records import Session
+    from stillhere.http.config import HttpConfig
+    from stillhere.manager import SessionManager
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCOPE_KEY: Final = "stillhere"
+"""Where a request's scope holds its `RequestSession`."""
+
+
+class RequestSession:
+    """The session of one request.
+
+    Attributes:
+        verdict: what was found when the request came.
+        request: the request, as the session routes see it.
+        endpoints: the session routes.
+    """
+
+    def __init__(self, verdict: Verdict, request: Request, endpoints: SessionEndpoints) -> None:
+        """Keep what was found."""
+        self.verdict = verdict
+        self.request = request
+        self.endpoints = endpoints
+        self.peer = peer_of(request, endpoints.config)
+
+    @property
+    def session(self) -> Session | None:
+        """The living session, or None."""
+        return self.verdict.session if self.verdict.is_alive else None
+
+    async def start(self, subject: str, **attributes: object) -> tuple[Started, tuple[str, str]]:
+        """Sign somebody in: begin a session that replaces whatever this browser came with.
+
+        Returns:
+            The session, and the `Set-Cookie` header to answer with.
+
+        Raises:
+            InsecureTransport: on plain http to anything but a loopback address.
+            StoreError: if the store cannot be reached.
+        """
+        config = self.endpoints.config
+        set_cookie("", self.peer, config)  # refuse an unsafe way before anything is kept
+        before = read_secret(self.request, self.peer, config)
+        started = await self.endpoints.manager.start(subject, attributes=attributes, replaces=before)
+        return started, set_cookie(started.secret, self.peer, config)
+
+    async def end(self) -> tuple[str, str]:
+        """Sign out; the `Set-Cookie` header to answer with takes the id back."""
+        config = self.endpoints.config
+        await self.endpoints.manager.end(read_secret(self.request, self.peer, config))
+        return delete_cookie(self.peer, config)
+
+
+class SessionMiddleware:
+    """Wraps an ASGI application: answers the session routes, and touches the session of every other request.
+
+    An ordinary request extends as the policy's `requests_extend` says, and never if it carries `X-Heartbeat: true`. Without a cookie the
+    store is not asked. If the store cannot be reached the application is not asked either: 503, and the cookie is kept.
+
+    Args:
+        app: the application.
+        manager: the sessions.
+        config: how the session routes are offered. Default: `HttpConfig()`.
+        untouched: paths that need no session and beginnings of paths, each ending in `/`: static files, health checks.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        manager: SessionManager,
+        config: HttpConfig | None = None,
+        *,
+        untouched: tuple[str, ...] = (),
+    ) -> None:
+        """Wrap once."""
+        self._app = app
+        self.endpoints = SessionEndpoints(manager, config)
+        self._untouched = frozenset(untouched)
+        self._untouched_folders = tuple(path for path in untouched if path.endswith("/"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if self.endpoints.route(path) is not None:
+            await _answer(self.endpoints, scope, receive, send)
+            return
+        if path in self._untouched or path.startswith(self._untouched_folders):
+            await self._app(scope, receive, send)
+            return
+        request = request_of(scope)
+        try:
+            verdict = await self._judge(request)
+        except StoreError as error:
+            response = unavailable(error)
+            await send_response(Response(status=503, headers=(*response.headers, *NEVER_CACHED), body=response.body), send)
+            return
+        scope[SCOPE_KEY] = RequestSession(verdict, request, self.endpoints)
+        await self._app(scope, receive, send)
+
+    async def _judge(self, request: Request) -> Verdict:
+        config, manager = self.endpoints.config, self.endpoints.manager
+        if "cookie" not in request.headers:
+            return NO_SESSION
+        secret = read_secret(request, peer_of(request, config), config)
+        return await manager.authenticate(secret, extends=self._extends(request, manager.policy.requests_extend))
+
+    @staticmethod
+    def _extends(request: Request, requests_extend: RequestsExtend) -> bool:
+        if request.is_withheld or requests_extend is RequestsExtend.NONE:
+            return False
+        return requests_extend is RequestsExtend.ALL or is_navigation(request)
+
+
+class SessionRoutes:
+    """The session routes as an ASGI application of their own, to be mounted; the middleware needs no mounting.
+
+    Args:
+        manager: the sessions.
+        config: how the routes are offered. Its `prefix` is the whole path, also where the application is mounted below it.
+    """
+
+    def __init__(self, manager: SessionManager, config: HttpConfig | None = None) -> None:
+        """Offer the routes."""
+        self.endpoints = SessionEndpoints(manager, config)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry one connection."""
+        if scope["type"] != "http":
+            raise StillhereError(f"the session routes speak http only, not {scope['type']}")
+        await _answer(self.endpoints, scope, receive, send)
+
+
+def session_of(scope: Scope) -> RequestSession:
+    """Tell the session of a request by its scope.
+
+    Raises:
+        StillhereError: if the middleware is missing.
+    """
+    found = scope.get(SCOPE_KEY)
+    if not isinstance(found, RequestSession):
+        raise StillhereError(
+            "this request has no session: wrap the application in SessionMiddleware, and keep the path out of `untouched`",
+        )
+    return found
+
+
+async def _answer(endpoints: SessionEndpoints, scope: Scope, receive: Receive, send: Send) -> None:
+    request = await _read(scope, receive)
+    if request is not None:
+        await send_response(await endpoints.answer(request), send)
+
+
+async def _read(scope: Scope, receive: Receive) -> Request | None:
+    """Read a request and its body, but never more of it than is needed to know that it is too large; None if it broke off."""
+    chunks: list[bytes] = []
+    size = 0
+    while size <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if not message.get("more_body", False):
+            break
+    return request_of(scope, b"".join(chunks)[: MAX_BODY_BYTES + 1])
+
+
+def request_of(scope: Scope, body: bytes = b"") -> Request:
+    """Build a request from an ASGI scope."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        separator = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
+    client = scope.get("client")
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        headers=headers,
+        query=scope["query_string"].decode("latin-1"),
+        body=body,
+        client=client[0] if client else None,
+        scheme=scope.get("scheme", "http"),
+    )
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Send a response."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", str(len(response.body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

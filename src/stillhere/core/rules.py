@@ -1,0 +1,319 @@
+"""The rulebook: what keeps a session alive, what ends it, what a message may change. Pure; every rule is told the time.
+
+Theory of operation. A session has three clocks. *Last seen* moves with any message. *Last active* moves only with evidence of
+input, an ordinary request, or a person's choice to stay. The *absolute end* never moves. Its deadline is the earlier of
+`last_active_at + idle_timeout` and `absolute_end_at`; at that instant it is over, whoever notices and when.
+
+A message is taken in by `apply_claim`, in this order, which is the whole security of it:
+
+1. judge the session as it was: what has lapsed stays lapsed, whatever the message claims;
+2. credit activity, only to a living session, never before what is known and never after `now`;
+3. bring the view and its visit up to date, up to the *horizon*: when the message was made, or the session's end.
+
+Totals are cumulative and only grow, so every message may be lost, repeated, reordered or late. All of it commutes except the
+union over tabs, which is bounded instead: a visit's visible time never exceeds its open span.
+
+The memory store calls these functions. The SQL store restates them as statements, and a differential test demands equal
+records after every step of random timelines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from stillhere.core.policy import BeatsExtend, Policy
+from stillhere.core.records import ON_SCREEN, Claim, EndedBy, Ending, Session, Standing, View, Visit
+from stillhere.core.wire import Beat, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PARTING_MS: Final = 5_000
+"""A tab that is closed by a sign-out says its last words within this; then the sign-out ended the visit, not the leave."""
+
+
+def open_session(id_hash: str, handle: str, subject: str, attributes: Mapping[str, Any], *, policy: Policy, now: int) -> Session:
+    """Begin a session.
+
+    Args:
+        id_hash: SHA-256 of a fresh secret id, base64url.
+        handle: a fresh public name.
+        subject: whom it belongs to.
+        attributes: what the application stores with it, JSON.
+        policy: the rules it begins under; its timeouts are kept with the session.
+        now: milliseconds since 1970.
+    """
+    return Session(
+        id_hash=id_hash,
+        handle=handle,
+        subject=subject,
+        created_at=now,
+        last_active_at=now,
+        last_seen_at=now,
+        absolute_end_at=now + policy.absolute_timeout,
+        idle_timeout=policy.idle_timeout,
+        attributes=dict(attributes),
+    )
+
+
+def deadline(session: Session) -> int:
+    """Tell when the session is over unless activity comes first."""
+    return min(session.last_active_at + session.idle_timeout, session.absolute_end_at)
+
+
+def ending(session: Session, *, now: int) -> Ending | None:
+    """Tell when and why the session ended, or None while it lives. A lapsed session ended at its deadline."""
+    if session.ended_at is not None and session.ended_by is not None:
+        return Ending(at=session.ended_at, by=session.ended_by)
+    over_at = deadline(session)
+    if now < over_at:
+        return None
+    return Ending(at=over_at, by=EndedBy.ABSOLUTE if over_at == session.absolute_end_at else EndedBy.IDLE)
+
+
+def standing(session: Session, *, policy: Policy, now: int) -> Standing:
+    """Tell how a living session stands. For one that is over, every span is 0."""
+    over_at = deadline(session)
+    warn_in = max(0, over_at - policy.warning_timeout - now)
+    return Standing(
+        expiring=warn_in == 0,
+        expires_in_ms=max(0, over_at - now),
+        idle_in_ms=max(0, session.last_active_at + session.idle_timeout - now),
+        absolute_in_ms=max(0, session.absolute_end_at - now),
+        warn_in_ms=warn_in,
+        can_extend=over_at < session.absolute_end_at,
+    )
+
+
+def next_beat_in(policy: Policy, visible_ms: int) -> int:
+    """Tell how much more visible time may pass before the next beat: up to the next mark of the ramp, then the interval."""
+    for mark in policy.ramp:
+        if mark > visible_ms:
+            return min(mark - visible_ms, policy.beat_interval)
+    return policy.beat_interval
+
+
+def claim_of(beat: Beat, *, id_hash: str, policy: Policy, withheld: bool = False) -> Claim:
+    """Turn what a message says into what it may ask, under a policy.
+
+    Args:
+        beat: the message, validated but not believed.
+        id_hash: the session it speaks for.
+        policy: says what a beat may extend.
+        withheld: the request carried `X-Heartbeat: true`; all that is left is a check.
+    """
+    if withheld or beat.kind is Kind.CHECK:
+        return Claim(id_hash=id_hash)
+    age_ms = beat.age_ms or 0
+    leaves = beat.kind is Kind.LEAVE
+    on_screen = not leaves and (beat.lifecycle in ON_SCREEN or beat.is_plain)
+    return Claim(
+        id_hash=id_hash,
+        age_ms=age_ms,
+        active_ago_ms=_activity_claimed(beat, policy, age_ms),
+        on_screen=on_screen,
+        opens=not leaves and (on_screen or (beat.visible_ms or 0) > 0),
+        leaves=leaves,
+        view=beat.view,
+        tab=beat.tab,
+        page=beat.page,
+        title=beat.title,
+        visible_ms=beat.visible_ms or 0,
+        active_ms=beat.active_ms or 0,
+        scroll_pct=beat.scroll_pct or 0.0,
+        lifecycle=beat.lifecycle,
+        seq=beat.seq,
+    )
+
+
+def _activity_claimed(beat: Beat, policy: Policy, age_ms: int) -> int | None:
+    if beat.kind is Kind.LEAVE:
+        return None
+    if beat.kind is Kind.EXTEND:
+        return age_ms
+    if policy.beats_extend is BeatsExtend.ALWAYS:
+        return age_ms
+    if policy.beats_extend is BeatsExtend.ACTIVITY and beat.idle_ms is not None:
+        return age_ms + beat.idle_ms
+    return None
+
+
+def apply_claim(
+    session: Session,
+    view: View | None,
+    visit: Visit | None,
+    claim: Claim,
+    *,
+    visit_gap: int,
+    now: int,
+) -> tuple[Session, View | None, Visit | None]:
+    """Take a message in: judge, then credit, then remember.
+
+    Args:
+        session: the record as it is.
+        view: the record of the claim's view, or None if there is none.
+        visit: the view's visit, or the session's latest if the view is new, or None if there is none.
+        claim: what the message asks.
+        visit_gap: absence after which a new view begins a new visit, milliseconds.
+        now: milliseconds since 1970.
+
+    Returns:
+        The three records afterwards; unchanged ones are the very same objects.
+    """
+    over = ending(session, now=now)
+    made_at = now - claim.age_ms
+    horizon = max(session.created_at, made_at if over is None else min(made_at, over.at))
+    if over is not None:
+        session = _record_end(session, over)
+    else:
+        session = _credit(session, claim, now=now)
+        if view is None and claim.opens:
+            visit = _visit_for_opening(session, visit, claim, visit_gap=visit_gap, horizon=horizon)
+            if claim.view is None:
+                return session, None, _visited(visit, claim, Growth(), over=None, horizon=horizon)
+            view = _open_view(session, visit, claim, horizon=horizon)
+    if view is None or visit is None:
+        return session, view, visit
+    grown = _grown(view, claim, horizon)
+    growth = Growth(visible_ms=grown.visible_ms - view.visible_ms, active_ms=grown.active_ms - view.active_ms)
+    return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
+
+
+def _credit(session: Session, claim: Claim, *, now: int) -> Session:
+    active_at = session.last_active_at
+    if claim.active_ago_ms is not None:
+        active_at = max(active_at, now - claim.active_ago_ms)
+    seen_at = max(session.last_seen_at, now)
+    if active_at == session.last_active_at and seen_at == session.last_seen_at:
+        return session
+    return replace(session, last_active_at=active_at, last_seen_at=seen_at)
+
+
+def _record_end(session: Session, over: Ending) -> Session:
+    if session.ended_at is not None:
+        return session
+    return replace(session, ended_at=over.at, ended_by=over.by)
+
+
+def _opened_at(session: Session, claim: Claim, horizon: int) -> int:
+    # The opening message may be the second one made (the first was lost): the view began that much earlier.
+    return max(session.created_at, horizon - (claim.visible_ms if claim.view is not None else 0))
+
+
+def _visit_for_opening(session: Session, visit: Visit | None, claim: Claim, *, visit_gap: int, horizon: int) -> Visit:
+    opened_at = _opened_at(session, claim, horizon)
+    if visit is not None and opened_at - visit.last_seen_at <= visit_gap:
+        return visit
+    return Visit(
+        handle=session.handle,
+        number=1 if visit is None else visit.number + 1,
+        subject=session.subject,
+        started_at=opened_at,
+        last_seen_at=opened_at,
+        covered_until_at=opened_at,
+    )
+
+
+def _open_view(session: Session, visit: Visit, claim: Claim, *, horizon: int) -> View:
+    opened_at = _opened_at(session, claim, horizon)
+    return View(
+        handle=session.handle,
+        view=claim.view or "",
+        visit=visit.number,
+        tab=claim.tab,
+        page=claim.page,
+        title=claim.title,
+        opened_at=opened_at,
+        last_seen_at=opened_at,
+    )
+
+
+def _grown(view: View, claim: Claim, horizon: int) -> View:
+    visible_ms = max(view.visible_ms, min(claim.visible_ms, horizon - view.opened_at))
+    newest = claim.seq is None or claim.seq >= view.seq
+    return replace(
+        view,
+        last_seen_at=max(view.last_seen_at, horizon),
+        visible_ms=visible_ms,
+        active_ms=max(view.active_ms, min(claim.active_ms, visible_ms)),
+        scroll_pct=max(view.scroll_pct, claim.scroll_pct),
+        page=claim.page if newest and claim.page is not None else view.page,
+        title=claim.title if newest and claim.title is not None else view.title,
+        lifecycle=claim.lifecycle if newest and claim.lifecycle is not None else view.lifecycle,
+        seq=view.seq if claim.seq is None else max(view.seq, claim.seq),
+    )
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much a message raised a view's totals."""
+
+    visible_ms: int = 0
+    active_ms: int = 0
+
+
+def _visited(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int) -> Visit:
+    credit = max(0, min(growth.visible_ms, horizon - visit.covered_until_at))
+    visible_ms = visit.visible_ms + credit
+    until = _present_until(visit, claim, over=over, horizon=horizon, growth=growth.visible_ms, credit=credit)
+    left_at = visit.left_at
+    if claim.leaves:
+        left_at = max(visit.last_seen_at, horizon)
+    elif claim.on_screen and over is None:
+        left_at = None
+    return replace(
+        visit,
+        last_seen_at=until,
+        covered_until_at=max(visit.covered_until_at, horizon) if growth.visible_ms > 0 else visit.covered_until_at,
+        visible_ms=visible_ms,
+        active_ms=min(visit.active_ms + growth.active_ms, visible_ms),
+        left_at=left_at,
+    )
+
+
+def _present_until(visit: Visit, claim: Claim, *, over: Ending | None, horizon: int, growth: int, credit: int) -> int:
+    if over is not None:
+        # Words after the end say how long the page was read, not that somebody was there at the end.
+        return min(max(visit.last_seen_at, horizon), visit.last_seen_at + credit)
+    if claim.on_screen or growth > 0:
+        return max(visit.last_seen_at, horizon)
+    return visit.last_seen_at
+
+
+def end_session(session: Session, by: EndedBy, *, now: int) -> Session:
+    """End a session; if it is over already, the first reason stays. One that has lapsed ended at its deadline."""
+    over = ending(session, now=now)
+    return _record_end(session, over or Ending(at=max(now, session.created_at), by=by))
+
+
+def rotate_id(session: Session, new_id_hash: str, *, now: int) -> Session | None:
+    """Give a living session a new secret id, or None if it is over."""
+    if ending(session, now=now) is not None:
+        return None
+    return replace(session, id_hash=new_id_hash)
+
+
+def visit_ended_by(visit: Visit, *, session: Session, is_last: bool, beat_interval: int, now: int) -> str | None:
+    """Tell how a visit ended, or None while somebody is there.
+
+    Args:
+        visit: the visit.
+        session: its session.
+        is_last: no later visit of that session exists.
+        beat_interval: the policy's; nothing heard for two of them means that nobody is there.
+        now: milliseconds since 1970.
+
+    Returns:
+        A session's reason, or `leave`, `away` or `lost` (see the glossary).
+    """
+    silence = 2 * beat_interval
+    over = ending(session, now=now) if is_last else None
+    if visit.left_at is not None and (over is None or over.at - visit.left_at > PARTING_MS):
+        return "leave"
+    if not is_last:
+        return "away"
+    if over is not None:
+        return over.by.value if over.at - visit.last_seen_at <= silence else "lost"
+    return None if now - visit.last_seen_at <= silence else "lost"

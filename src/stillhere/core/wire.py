@@ -1,0 +1,121 @@
+"""The wire format: bytes to beats, answers to bytes. Everything from a browser is hostile until it has passed here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+
+from stillhere.core.records import Lifecycle, Standing
+from stillhere.errors import BadBeat
+
+MAX_BODY_BYTES: Final = 65_536
+"""What a browser lets a page have in flight as beacons; nothing larger is honest."""
+
+LONGEST_MS: Final = 31_536_000_000
+"""A year. A longer total is a mistake or a lie."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=LONGEST_MS)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+
+
+class Kind(StrEnum):
+    """What a message is for."""
+
+    BEAT = "beat"
+    CHECK = "check"
+    EXTEND = "extend"
+    LEAVE = "leave"
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One message from one tab, as it came; `spec/protocol.md` says what each member means."""
+
+    kind: Kind = Kind.BEAT
+    seq: Count | None = None
+    tab: Name | None = None
+    view: Name | None = None
+    page: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+    title: Annotated[str, msgspec.Meta(max_length=300)] | None = None
+    visible_ms: Span | None = None
+    active_ms: Span | None = None
+    scroll_pct: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    idle_ms: Span | None = None
+    lifecycle: Lifecycle | None = None
+    age_ms: Span | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse text that could disturb a terminal, a log or a database."""
+        for name in ("page", "title"):
+            text = getattr(self, name)
+            if text is not None and any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+                raise ValueError(f"`{name}` must not contain control characters")
+
+    @property
+    def is_plain(self) -> bool:
+        """It says nothing at all: a message without a body, from a page that is on screen."""
+        return self.view is None and self.lifecycle is None and self.visible_ms is None and self.idle_ms is None
+
+
+class Message(Beat, frozen=True, kw_only=True):
+    """A body: one beat, or several that were kept back."""
+
+    beats: Annotated[list[Beat], msgspec.Meta(min_length=1, max_length=100)] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a living session's client is told; `spec/protocol.md` says what each member means."""
+
+    state: str
+    expires_in_ms: int
+    idle_in_ms: int
+    absolute_in_ms: int
+    warn_in_ms: int
+    next_beat_ms: int
+    can_extend: bool
+    access_token_expires_at: str | None = None
+    success: bool = True
+
+
+PLAIN: Final = Beat()
+"""The message of a request without a body."""
+
+_decoder = msgspec.json.Decoder(Message)
+_encoder = msgspec.json.Encoder()
+
+
+def read_beats(body: bytes) -> list[Beat]:
+    """Read the beats of a request body; none means one plain beat.
+
+    Raises:
+        BadBeat: if it is not JSON in UTF-8, or a member has the wrong type or is out of range; `field` names that member.
+    """
+    if not body:
+        return [PLAIN]
+    try:
+        message = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).rpartition(" - at `")
+        raise BadBeat(problem or str(error), field=path.rstrip("`") if problem else "$") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadBeat(f"the body must be JSON in UTF-8: {error}") from error
+    except RecursionError as error:
+        raise BadBeat("the body is nested too deeply") from error
+    return [message] if message.beats is None else message.beats
+
+
+def write_answer(standing: Standing, next_beat_ms: int) -> bytes:
+    """Write the answer to a beat or a look."""
+    return _encoder.encode(
+        Answer(
+            state="expiring" if standing.expiring else "active",
+            expires_in_ms=standing.expires_in_ms,
+            idle_in_ms=standing.idle_in_ms,
+            absolute_in_ms=standing.absolute_in_ms,
+            warn_in_ms=standing.warn_in_ms,
+            next_beat_ms=next_beat_ms,
+            can_extend=standing.can_extend,
+        ),
+    )

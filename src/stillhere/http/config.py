@@ -1,0 +1,88 @@
+"""How the session routes are offered: names, origins, limits. One frozen record."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from stillhere.errors import SettingsError
+
+Route = Literal["beat", "look", "end", "client"]
+
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How the session routes are offered.
+
+    Attributes:
+        prefix: path that the session routes begin with. Default `/session`.
+        extra_paths: more paths for a route, so that existing clients need no change: `{"beat": ["/keepalive"]}`. Routes are `beat`,
+            `look`, `end`, `client`. Default none.
+        cookie_name: name of the cookie over https. Default `__Host-session`; with that prefix browsers guarantee `Secure`, `Path=/` and
+            no `Domain`. On http on a loopback address it is `loopback_cookie_name`.
+        loopback_cookie_name: default `session`.
+        same_site: `lax` (default) or `strict`.
+        allowed_origins: other origins that may call the session routes with credentials, exact (`https://app.example`). Default none.
+        trusted_proxies: networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed (`10.0.0.0/8`). Default none.
+        beats_per_minute: messages that one session may send. Default 240.
+        messages_per_minute: messages that one client address may send; many people can share one. Default 6,000.
+        clear_site_data: what a sign-out tells the browser to drop, or empty for nothing. Default cache and storage.
+
+    Raises:
+        SettingsError: if a value cannot work.
+    """
+
+    prefix: str = "/session"
+    extra_paths: Mapping[Route, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    cookie_name: str = "__Host-session"
+    loopback_cookie_name: str = "session"
+    same_site: Literal["lax", "strict"] = "lax"
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    beats_per_minute: int = 240
+    messages_per_minute: int = 6_000
+    clear_site_data: tuple[str, ...] = ("cache", "storage")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        self._refuse_wrong_names()
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise SettingsError(f"{network!r} is not an address or network: {error}") from error
+        for name in ("beats_per_minute", "messages_per_minute"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    def _refuse_wrong_names(self) -> None:
+        paths = [self.prefix, *(path for paths in self.extra_paths.values() for path in paths)]
+        for path in paths:
+            if not path.startswith("/") or (path.endswith("/") and path != "/") or "?" in path or "#" in path:
+                raise SettingsError(f"{path!r} is not a path for a session route; write it like /session")
+        for name in (self.cookie_name, self.loopback_cookie_name):
+            if not _COOKIE_NAME.match(name):
+                raise SettingsError(f"{name!r} is not a cookie name (RFC 6265 section 4.1.1)")
+        for origin in self.allowed_origins:
+            if not _ORIGIN.match(origin):
+                raise SettingsError(f"{origin!r} is not an origin; write it like https://app.example, without a path")
+
+    def paths(self) -> dict[str, Route]:
+        """Tell which path is which route."""
+        routes: dict[str, Route] = {
+            f"{self.prefix.rstrip('/')}/beat": "beat",
+            self.prefix: "look",
+            f"{self.prefix.rstrip('/')}/end": "end",
+            f"{self.prefix.rstrip('/')}/client.js": "client",
+        }
+        for route, extra in self.extra_paths.items():
+            routes.update(dict.fromkeys(extra, route))
+        return routes

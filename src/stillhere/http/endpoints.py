@@ -1,0 +1,192 @@
+"""The session routes: a request in, a response out. `spec/protocol.md` is the contract.
+
+The order of the guards is the security of it: method, then site, then address, then size, then session; only then is anything read.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from stillhere.core.ids import hash_secret
+from stillhere.core.wire import MAX_BODY_BYTES, read_beats, write_answer
+from stillhere.errors import BadBeat, StoreError
+from stillhere.http.config import HttpConfig, Route
+from stillhere.http.cookies import delete_cookie, read_secret
+from stillhere.http.limits import RateLimit
+from stillhere.http.messages import Headers, Request, Response
+from stillhere.http.origin import Peer, is_allowed_site, peer_of
+from stillhere.http.problems import NO_SESSION, over, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillhere.core.wire import Beat
+    from stillhere.manager import SessionManager, Verdict
+
+JSON: Final = ("content-type", "application/json")
+
+NEVER_CACHED: Final = (("cache-control", "private, no-store"), ("vary", "Cookie, Origin"))
+
+_METHODS: Final[dict[Route, tuple[str, ...]]] = {
+    "beat": ("POST",),
+    "look": ("GET", "HEAD"),
+    "end": ("POST",),
+    "client": ("GET", "HEAD"),
+}
+
+_MEDIA_TYPES: Final = ("application/json", "text/plain")
+
+
+class SessionEndpoints:
+    """Answers the session routes.
+
+    Args:
+        manager: the sessions.
+        config: how the routes are offered. Default: `HttpConfig()`.
+    """
+
+    def __init__(self, manager: SessionManager, config: HttpConfig | None = None) -> None:
+        """Count nothing yet; read the client once."""
+        self.manager = manager
+        self.config = config or HttpConfig()
+        self._routes = self.config.paths()
+        self._by_session = RateLimit(self.config.beats_per_minute, name="session")
+        self._by_address = RateLimit(self.config.messages_per_minute, name="address")
+        self._client = files("stillhere.http").joinpath("static/client.js").read_bytes()
+        self._client_version = sha256(self._client).hexdigest()[:16]
+
+    @property
+    def client_url(self) -> str:
+        """Address of the client with its version, cacheable for a year."""
+        return f"{self.config.prefix.rstrip('/')}/client.js?v={self._client_version}"
+
+    def route(self, path: str) -> Route | None:
+        """Tell which session route a path is, or None if it is none."""
+        return self._routes.get(path)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request to any path; 404 if it is no session route."""
+        route = self.route(request.path)
+        if route is None:
+            return _finished(problem(404, "There is no such session route."), request)
+        methods = _METHODS[route]
+        peer = peer_of(request, self.config)
+        if request.method == "OPTIONS" and self._is_listed(request):
+            return self._with_cors(_preflight(methods), request)
+        if request.method not in methods:
+            allow = ", ".join(methods)
+            response = problem(405, f"This route answers {allow} only.", headers=(("allow", allow),))
+        elif route == "client":
+            return self._client_script(request)
+        else:
+            response = await self._guarded(route, request, peer)
+        return self._with_cors(_finished(response, request), request)
+
+    async def _guarded(self, route: Route, request: Request, peer: Peer) -> Response:
+        if request.method == "POST" and not is_allowed_site(request, peer, self.config):
+            return problem(403, "This request came from another site. Send it from a page of this one, or list that origin as allowed.")
+        wait_s = self._by_address.wait_s(peer.address)
+        if wait_s is not None:
+            return _too_many("This address", wait_s)
+        if len(request.body) > MAX_BODY_BYTES:
+            return problem(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes. Send fewer beats at a time.")
+        try:
+            if route == "look":
+                return self._judged(await self.manager.look(read_secret(request, peer, self.config)))
+            return await self._posted(route, request, peer)
+        except StoreError as error:
+            return unavailable(error)
+
+    async def _posted(self, route: Route, request: Request, peer: Peer) -> Response:
+        media_type = (request.header("content-type") or _MEDIA_TYPES[0]).partition(";")[0].strip().lower()
+        if request.body and media_type not in _MEDIA_TYPES:
+            return problem(415, f"Send the body as {' or '.join(_MEDIA_TYPES)}, not {media_type!r}.")
+        secret = read_secret(request, peer, self.config)
+        if secret is not None:
+            wait_s = self._by_session.wait_s(hash_secret(secret))
+            if wait_s is not None:
+                return _too_many("This session", wait_s)
+        try:
+            beats = read_beats(request.body)
+        except BadBeat as error:
+            members: dict[str, object] = {} if error.field is None else {"field": error.field}
+            return problem(error.status_hint, f"{error}.", members=members)
+        if route == "end":
+            return await self._ended(secret, beats if request.body else (), request, peer)
+        return self._judged(await self.manager.beat(secret, beats, withheld=request.is_withheld))
+
+    def _judged(self, verdict: Verdict) -> Response:
+        if verdict.standing is None:
+            return over(verdict.session, verdict.ending)
+        return Response(status=200, headers=(JSON,), body=write_answer(verdict.standing, verdict.next_beat_ms))
+
+    async def _ended(self, secret: str | None, beats: Sequence[Beat], request: Request, peer: Peer) -> Response:
+        verdict = await self.manager.end(secret, beats=() if request.is_withheld else beats)
+        reason = NO_SESSION if verdict.ending is None else verdict.ending.by.value
+        headers = [JSON, delete_cookie(peer, self.config)]
+        if self.config.clear_site_data:
+            headers.append(("clear-site-data", ", ".join(f'"{kind}"' for kind in self.config.clear_site_data)))
+        return Response(status=200, headers=tuple(headers), body=msgspec.json.encode({"success": True, "reason": reason}))
+
+    def _client_script(self, request: Request) -> Response:
+        etag = f'"{self._client_version}"'
+        forever = f"v={self._client_version}" in request.query.split("&")
+        headers: Headers = (
+            ("cache-control", "public, max-age=31536000, immutable" if forever else "public, no-cache"),
+            ("etag", etag),
+            ("x-content-type-options", "nosniff"),
+        )
+        if etag in [tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(",")]:
+            return Response(status=304, headers=headers)
+        headers = (("content-type", "text/javascript; charset=utf-8"), *headers)
+        return _for_method(Response(status=200, headers=headers, body=self._client), request)
+
+    def _is_listed(self, request: Request) -> bool:
+        return request.header("origin") in self.config.allowed_origins
+
+    def _with_cors(self, response: Response, request: Request) -> Response:
+        if not self._is_listed(request):
+            return response
+        origin = request.header("origin") or ""
+        more = (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
+        return msgspec.structs.replace(response, headers=(*response.headers, *more))
+
+
+def unavailable(error: StoreError) -> Response:
+    """Answer 503: nothing is known of the session, nobody is signed out, try again."""
+    return problem(
+        503,
+        "The session store cannot be reached. Nobody is signed out; try again in a moment.",
+        headers=(("retry-after", str(error.retry_after)),),
+    )
+
+
+def _too_many(who: str, wait_s: int) -> Response:
+    return problem(429, f"{who} sent too many messages. Try again in {wait_s} s.", headers=(("retry-after", str(wait_s)),))
+
+
+def _preflight(methods: tuple[str, ...]) -> Response:
+    headers = (
+        ("access-control-allow-methods", ", ".join(methods)),
+        ("access-control-allow-headers", "content-type, x-heartbeat, x-stillhere"),
+        ("access-control-max-age", "86400"),
+        *NEVER_CACHED,
+    )
+    return Response(status=204, headers=headers)
+
+
+def _finished(response: Response, request: Request) -> Response:
+    """Add what every answer of a session route carries, and drop the body of an answer to HEAD."""
+    headers = (*response.headers, *NEVER_CACHED, ("x-content-type-options", "nosniff"))
+    return _for_method(Response(status=response.status, headers=headers, body=response.body), request)
+
+
+def _for_method(response: Response, request: Request) -> Response:
+    if request.method != "HEAD":
+        return response
+    headers = (*response.headers, ("content-length", str(len(response.body))))
+    return Response(status=response.status, headers=headers)

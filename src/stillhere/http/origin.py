@@ -1,0 +1,98 @@
+"""Who is asking: the site a request comes from, the address behind a proxy, and whether the way is safe for a cookie."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from stillhere.http.config import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillhere.http.config import HttpConfig
+    from stillhere.http.messages import Request
+
+OUR_HEADERS: Final = ("x-heartbeat", "x-stillhere")
+"""Headers that neither a form nor a foreign script can set without a preflight."""
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request really comes from.
+
+    Attributes:
+        address: the client's address, or an empty string if it is not known.
+        scheme: `http` or `https`, as the browser sees it.
+        origin: this server's own origin, as the browser sees it.
+        is_loopback: the browser addressed this machine itself.
+    """
+
+    address: str
+    scheme: str
+    origin: str
+    is_loopback: bool
+
+
+def peer_of(request: Request, config: HttpConfig) -> Peer:
+    """Tell where a request comes from. Forwarded headers count only if the connection comes from a trusted proxy."""
+    address, scheme = request.client or "", request.scheme
+    if config.trusted_proxies and _is_trusted(address, config.trusted_proxies):
+        address = _behind_proxies(request.header("x-forwarded-for"), address, config.trusted_proxies)
+        forwarded = (request.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
+        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    host = (request.header("host") or "").lower()
+    name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+    return Peer(address=address, scheme=scheme, origin=f"{scheme}://{host}", is_loopback=name in LOOPBACK)
+
+
+def _behind_proxies(forwarded: str | None, address: str, trusted: Sequence[str]) -> str:
+    # From the right: each entry was written by the proxy before it. The first that is no proxy of ours is the client;
+    # everything to its left is what that client claimed.
+    for entry in reversed([part.strip() for part in (forwarded or "").split(",")]):
+        if _address(entry) is None:
+            return address
+        address = entry
+        if not _is_trusted(entry, trusted):
+            return entry
+    return address
+
+
+def _is_trusted(address: str, trusted: Sequence[str]) -> bool:
+    parsed = _address(address)
+    return parsed is not None and any(parsed in _network(network) for network in trusted)
+
+
+_network = lru_cache(ipaddress.ip_network)
+"""Configured networks, parsed once."""
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def is_allowed_site(request: Request, peer: Peer, config: HttpConfig) -> bool:
+    """Tell whether a request that changes something comes from our own pages, or from an origin on the list.
+
+    Fetch Metadata first; if the browser sends none, its `Origin`; if there is neither, a header of our own
+    (OWASP CSRF Prevention Cheat Sheet; a sister domain counts as foreign).
+    """
+    origin = request.header("origin")
+    if origin is not None and origin in config.allowed_origins:
+        return True
+    site = request.header("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    if origin is not None:
+        return origin == peer.origin
+    return any(request.header(name) is not None for name in OUR_HEADERS)
+
+
+def is_navigation(request: Request) -> bool:
+    """Tell whether Fetch Metadata says that a person went somewhere."""
+    return request.header("sec-fetch-mode") == "navigate" and request.header("sec-fetch-dest") in {"document", None}

@@ -1,0 +1,79 @@
+"""Problems, as RFC 9457 JSON: what happened, and what to do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from stillhere.archive.export import instant
+from stillhere.core.records import EndedBy
+from stillhere.http.messages import Headers, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stillhere.core.records import Ending, Session
+
+NO_SESSION: Final = "no_session"
+
+_SENTENCES: Final = {
+    NO_SESSION: "There is no session. Please sign in.",
+    EndedBy.IDLE: "The session ended after {idle} without activity. Please sign in again.",
+    EndedBy.ABSOLUTE: "The session reached its longest allowed time of {absolute}. Please sign in again.",
+    EndedBy.SIGNED_OUT: "You signed out.",
+    EndedBy.REVOKED: "The session was ended from elsewhere. Please sign in again.",
+    EndedBy.REPLACED: "You signed in again, and that ended this session.",
+    EndedBy.TOKEN_REUSE: "The session was ended because its credentials were used twice. Please sign in again.",
+    EndedBy.PROVIDER: "The sign-in service ended the session. Please sign in again.",
+}
+
+
+def problem(status: int, detail: str, *, headers: Headers = (), members: Mapping[str, object] | None = None) -> Response:
+    """Answer with a problem.
+
+    Args:
+        status: HTTP status.
+        detail: one or two sentences for people: what happened and what to do.
+        headers: more headers.
+        members: more members of the problem.
+    """
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **(members or {})}
+    return Response(
+        status=status,
+        headers=(("content-type", "application/problem+json"), *headers),
+        body=msgspec.json.encode(body),
+    )
+
+
+def over(session: Session | None, ending: Ending | None) -> Response:
+    """Answer 401: the session is over, finally, and why. Unknown and absent look the same from outside."""
+    reason = NO_SESSION if ending is None else ending.by.value
+    sentence = over_sentence(session, ending)
+    ended = {} if ending is None else {"endedAt": instant(ending.at)}
+    return problem(
+        401,
+        sentence,
+        headers=(("www-authenticate", f'Session realm="session", reason="{reason}"'),),
+        members={"title": "Session over", "reason": reason, "message": sentence, **ended},
+    )
+
+
+def over_sentence(session: Session | None, ending: Ending | None) -> str:
+    """Say to a person why a session is over."""
+    if session is None or ending is None:
+        return _SENTENCES[NO_SESSION]
+    return _SENTENCES[ending.by].format(
+        idle=in_words(session.idle_timeout),
+        absolute=in_words(session.absolute_end_at - session.created_at),
+    )
+
+
+def in_words(span_ms: int) -> str:
+    """Write a span in its largest whole unit."""
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
+        if span_ms >= size and (span_ms % size == 0 or unit == "second"):
+            count = span_ms // size
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{span_ms} milliseconds"

@@ -1,0 +1,314 @@
+"""What an application holds: policy, store, clock and hooks, put together.
+
+Reads the clock and draws random numbers, so that nothing below has to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from stillhere.batcher import Batcher
+from stillhere.clock import system_clock
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_id
+from stillhere.core.policy import Policy
+from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
+from stillhere.core.rules import claim_of, ending, next_beat_in, open_session, standing
+from stillhere.stores import open_store
+from stillhere.stores.protocol import Listable, Sweepable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from stillhere.archive.archive import Archive
+    from stillhere.core.wire import Beat
+    from stillhere.stores.protocol import Store
+
+logger = logging.getLogger("stillhere")
+
+SWEEP_LIMIT = 500
+"""Ends recorded in one transaction of the sweep, so that beats never wait long behind it."""
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that has just begun, or has a new id.
+
+    Attributes:
+        secret: the secret id, for the cookie. It is nowhere else; keep it out of logs.
+        session: the record.
+    """
+
+    secret: str
+    session: Session
+
+    def __repr__(self) -> str:
+        """Show the session's public name only."""
+        return f"Started(session={self.session.handle!r})"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of a session.
+
+    Attributes:
+        session: the record, or None if there is no such session.
+        ending: when and why it ended, or None while it lives.
+        standing: how it stands, or None if it does not live.
+        next_beat_ms: visible milliseconds until the next beat is wanted.
+    """
+
+    session: Session | None = None
+    ending: Ending | None = None
+    standing: Standing | None = None
+    next_beat_ms: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """The session is there and has not ended."""
+        return self.standing is not None
+
+
+NO_SESSION = Verdict()
+
+
+class SessionManager:
+    """Starts, keeps and ends sessions.
+
+    Args:
+        store: a URL (`sqlite:///app.db`, `memory://`), or a store of your own together with `archive`.
+        policy: the rules. Default: `Policy()`.
+        archive: where visits are read, if `store` is not a URL.
+        clock: tells the milliseconds since 1970. Default: `system_clock()`.
+        random_bytes: draws so many random bytes. Default: the operating system's.
+        on_started: called with each session that begins.
+        on_ended: called once with each session whose end is recorded, whoever ended it.
+
+    Attributes:
+        policy: the rules.
+        store: the store.
+        archive: the visits.
+        clock: the clock.
+
+    Raises:
+        SettingsError: if the URL names no store.
+        StoreError: if the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        store: str | Store,
+        *,
+        policy: Policy | None = None,
+        archive: Archive | None = None,
+        clock: Callable[[], int] | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,  # noqa: TID251  # here it enters
+        on_started: Callable[[Session], Awaitable[None]] | None = None,
+        on_ended: Callable[[Session], Awaitable[None]] | None = None,
+    ) -> None:
+        """Open the store."""
+        self.policy = policy or Policy()
+        self.clock = clock or system_clock()
+        self.store, self.archive = open_store(store) if isinstance(store, str) else (store, archive)
+        self._random_bytes = random_bytes
+        self._on_started = on_started
+        self._on_ended = on_ended
+        self._batcher = Batcher(self._send)
+        self._hooks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Hand out the manager; leaving closes it."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Answer what is under way, let the hooks finish, then let go of the store."""
+        await self._batcher.drain()
+        await asyncio.gather(*self._hooks)
+        await self.store.close()
+
+    async def start(self, subject: str, *, attributes: Mapping[str, Any] | None = None, replaces: str | None = None) -> Started:
+        """Begin a session under a fresh secret id. Call it at every sign-in.
+
+        Args:
+            subject: whom it belongs to.
+            attributes: what your application wants to keep with it, JSON.
+            replaces: the secret id the browser came with, if any. That session ends with `replaced`: ids rotate at login
+                (OWASP ASVS 5.0 item 7.2.4).
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+        secret = write_id(self._random_bytes(SECRET_BYTES))
+        handle = write_id(self._random_bytes(HANDLE_BYTES))
+        session = open_session(hash_secret(secret), handle, subject, attributes or {}, policy=self.policy, now=self.clock())
+        await self.store.create(session)
+        if replaces is not None:
+            await self.end(replaces, EndedBy.REPLACED)
+        self._announce(self._on_started, session)
+        return Started(secret=secret, session=session)
+
+    async def authenticate(self, secret: str | None, *, extends: bool = True) -> Verdict:
+        """Judge the session of an ordinary request, and touch it.
+
+        Args:
+            secret: the cookie's value, or None. If it cannot be an id at all, the store is not asked.
+            extends: the request counts as activity. Pass False for those that must not, such as `X-Heartbeat: true`.
+
+        Raises:
+            StoreError: if the store cannot be reached. That says nothing about the session.
+        """
+        if secret is None or not looks_like_secret(secret):
+            return NO_SESSION
+        claim = Claim(id_hash=hash_secret(secret), active_ago_ms=0 if extends else None)
+        return self._verdict(await self._batcher.submit([claim]))
+
+    async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
+        """Take in what a client says.
+
+        Args:
+            secret: the cookie's value, or None.
+            beats: at least one, oldest first.
+            withheld: the request carried `X-Heartbeat: true`, so each is a check.
+
+        Returns:
+            What was found after the last.
+
+        Raises:
+            StoreError: if the store cannot be reached. Sending the beats again is safe.
+        """
+        if secret is None or not looks_like_secret(secret):
+            return NO_SESSION
+        id_hash = hash_secret(secret)
+        claims = [claim_of(beat, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
+        return self._verdict(await self._batcher.submit(claims), visible_ms=claims[-1].visible_ms)
+
+    async def extend(self, secret: str | None) -> Verdict:
+        """Extend a session because its person chose to stay."""
+        return await self.authenticate(secret)
+
+    async def look(self, secret: str | None) -> Verdict:
+        """Tell how a session stands. Writes nothing at all."""
+        if secret is None or not looks_like_secret(secret):
+            return NO_SESSION
+        return self._verdict(Outcome(session=await self.store.get(hash_secret(secret))))
+
+    async def rotate(self, secret: str) -> Started | None:
+        """Give a living session a new secret id. Call it whenever somebody's privileges change; then set the new cookie.
+
+        Returns:
+            The session and its new secret, or None if it is over or has another id by now.
+        """
+        new_secret = write_id(self._random_bytes(SECRET_BYTES))
+        session = await self.store.rotate(hash_secret(secret), hash_secret(new_secret), now=self.clock())
+        return None if session is None else Started(secret=new_secret, session=session)
+
+    async def end(self, secret: str | None, by: EndedBy = EndedBy.SIGNED_OUT, *, beats: Sequence[Beat] = ()) -> Verdict:
+        """End a session by its secret id. Idempotent; the first reason stays.
+
+        Args:
+            secret: the cookie's value, or None.
+            by: why.
+            beats: last words, taken in before it ends.
+        """
+        if secret is None or not looks_like_secret(secret):
+            return NO_SESSION
+        if beats:
+            await self.beat(secret, beats)
+        session = await self.store.get(hash_secret(secret))
+        return NO_SESSION if session is None else await self.end_by_handle(session.handle, by)
+
+    async def end_by_handle(self, handle: str, by: EndedBy = EndedBy.REVOKED) -> Verdict:
+        """End a session by its public handle: from the dashboard, the command line, or another device."""
+        outcome = await self.store.end(handle, by, now=self.clock())
+        if outcome.ended_now and outcome.session is not None:
+            self._announce(self._on_ended, outcome.session)
+        return self._verdict(outcome)
+
+    async def end_all(self, subject: str, by: EndedBy = EndedBy.REVOKED, *, but: str | None = None) -> int:
+        """End all sessions of one subject.
+
+        Args:
+            subject: whose.
+            by: why.
+            but: handle of one to keep, such as the caller's own.
+
+        Returns:
+            How many were ended.
+        """
+        ended = 0
+        while others := [session.handle for session in await self.list(subject) if session.handle != but]:
+            for handle in others:
+                await self.end_by_handle(handle, by)
+            ended += len(others)
+        return ended
+
+    async def list(self, subject: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
+        """List living sessions, the most recently seen first.
+
+        Args:
+            subject: only this one's, or None for everybody's.
+            limit: at most so many.
+
+        Raises:
+            TypeError: if the store cannot list.
+        """
+        if not isinstance(self.store, Listable):
+            raise TypeError(f"{type(self.store).__name__} cannot list sessions: it has no `living`")
+        return await self.store.living(subject=subject, limit=limit, now=self.clock())
+
+    async def sweep(self) -> int:
+        """Record the ends of sessions that lapsed unnoticed, and call `on_ended` for each.
+
+        Returns:
+            How many. A store that cannot sweep records its ends when they are noticed; then 0.
+        """
+        swept = 0
+        while isinstance(self.store, Sweepable):
+            ended = await self.store.sweep(limit=SWEEP_LIMIT, now=self.clock())
+            for session in ended:
+                self._announce(self._on_ended, session)
+            swept += len(ended)
+            if len(ended) < SWEEP_LIMIT:
+                break
+        return swept
+
+    async def _send(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
+        outcomes = await self.store.beat(claims, visit_gap=self.policy.visit_gap, now=self.clock())
+        for outcome in outcomes:
+            if outcome.ended_now and outcome.session is not None:
+                self._announce(self._on_ended, outcome.session)
+        return outcomes
+
+    def _announce(self, hook: Callable[[Session], Awaitable[None]] | None, session: Session) -> None:
+        if hook is not None:
+            # In a task of its own: a slow hook must not hold up the beats of others.
+            task = asyncio.get_running_loop().create_task(_call(hook, session))
+            self._hooks.add(task)
+            task.add_done_callback(self._hooks.discard)
+
+    def _verdict(self, outcome: Outcome, *, visible_ms: int = 0) -> Verdict:
+        session, now = outcome.session, self.clock()
+        if session is None:
+            return NO_SESSION
+        over = ending(session, now=now)
+        return Verdict(
+            session=session,
+            ending=over,
+            standing=None if over is not None else standing(session, policy=self.policy, now=now),
+            next_beat_ms=next_beat_in(self.policy, visible_ms),
+        )
+
+
+async def _call(hook: Callable[[Session], Awaitable[None]], session: Session) -> None:
+    try:
+        await hook(session)
+    except Exception:
+        # A hook is the application's; its trouble must not keep a session from ending.
+        logger.exception("a hook failed for session %s", session.handle)

@@ -1,0 +1,72 @@
+"""Starts the program and stops it gracefully: what is under way is answered, and is in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+from rich.console import Console
+
+from stillhere.errors import SettingsError
+from stillhere.manager import SessionManager
+from stillhere.server.app import build_app
+
+if TYPE_CHECKING:
+    from stillhere.server.settings import Settings
+
+GRACE_S = 10
+"""How long a stop waits for requests under way."""
+
+
+def run(settings: Settings, *, demo: bool) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: the program's.
+        demo: offer the demo's pages.
+
+    Raises:
+        SettingsError: if a setting cannot work, or the port is taken.
+        StoreError: if the store cannot be opened.
+    """
+    policy, http = settings.policy(), settings.http()
+    listener = _listen(settings.host, settings.port)
+    manager = SessionManager(settings.store, policy=policy)
+    token = settings.admin_token.get_secret_value() if settings.admin_token else secrets.token_urlsafe(24)
+    config = uvicorn.Config(
+        build_app(manager, settings, admin_token=token, demo=demo),
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,  # forwarded headers are judged by `http/origin.py`, by the list of trusted proxies
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    _greet(settings, listener, token=None if settings.admin_token else token, demo=demo, prefix=http.prefix)
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve([listener]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2_048)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port, or stop what has it") from error
+
+
+def _greet(settings: Settings, listener: socket.socket, *, token: str | None, demo: bool, prefix: str) -> None:
+    host, port = listener.getsockname()[:2]
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {settings.store}")
+    rows = {"gate": f"{base}/", "dashboard": f"{base}/admin", "sessions": f"{base}{prefix}"}
+    if demo:
+        rows |= {"page": f"{base}/confidential", "lab": f"{base}/lab"}
+    for name, url in rows.items():
+        console.print(f"  {name:<10} {url}")
+    if token is not None:
+        console.print(f"  admin token for this run: [bold]{token}[/]  (set STILLHERE_ADMIN_TOKEN to choose it)")

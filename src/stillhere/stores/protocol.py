@@ -1,0 +1,93 @@
+"""What a store promises. Few verbs; absence is `None`; trouble is `StoreError`; the caller tells the time.
+
+A store holds no policy and reads no clock. Whatever it answers it has made durable, as far as its database can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillhere.core.records import Claim, EndedBy, Outcome, Session
+
+
+class Store(Protocol):
+    """The verbs every store has. All of them are atomic, also between processes."""
+
+    async def create(self, session: Session) -> None:
+        """Keep a new session.
+
+        Raises:
+            SessionExists: if its id or its handle is taken; nothing was overwritten.
+            StoreError: if the store cannot be reached.
+        """
+
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+        """Judge, credit and remember a whole batch, as `core.rules.apply_claim` says, each claim after the one before it.
+
+        Args:
+            claims: the batch; several may speak for one session.
+            visit_gap: absence after which a new view begins a new visit, milliseconds.
+            now: milliseconds since 1970, the same for the whole batch.
+
+        Returns:
+            One outcome for each claim, in order, holding the session as it is after that claim.
+
+        Raises:
+            StoreError: if the store cannot be reached. Sending the batch again is safe.
+        """
+
+    async def get(self, id_hash: str) -> Session | None:
+        """Look at a session. Writes nothing."""
+
+    async def find(self, handle: str) -> Session | None:
+        """Look at a session by its public handle. Writes nothing."""
+
+    async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+        """Swap a living session's id, if it still has the id presented; None if not.
+
+        Raises:
+            SessionExists: if the new id is taken; nothing was changed.
+            StoreError: if the store cannot be reached.
+        """
+
+    async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
+        """End a session. Idempotent: the first reason stays, and one that had lapsed ended at its deadline.
+
+        Returns:
+            The session as it is now, and whether this call was the one that recorded its end.
+        """
+
+    async def ping(self) -> None:
+        """Do nothing, but through to the database.
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and threads. The store is of no use afterwards."""
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """A store that can say which sessions live."""
+
+    async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
+        """List living sessions, the most recently seen first.
+
+        Args:
+            subject: only this one's, or None for everybody's.
+            limit: at most so many.
+            now: milliseconds since 1970.
+        """
+
+
+@runtime_checkable
+class Sweepable(Protocol):
+    """A store that can record the ends of sessions that lapsed unnoticed."""
+
+    async def sweep(self, *, limit: int, now: int) -> list[Session]:
+        """Record up to `limit` ends and return those sessions. It decides nothing: each ended at its deadline."""

@@ -1,0 +1,38 @@
+"""Migrations, from the first version on. `upgrade` brings a database to the newest one; Alembic keeps the count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import inspect, text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+NEWEST: Final = "0001"
+"""Revision that this version of stillhere works with; a test compares it with the newest file."""
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Tell which revision a database is at, or None if it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring a database to the newest revision, inside the caller's transaction.
+
+    Args:
+        connection: in a transaction that keeps other processes from migrating too.
+    """
+    if revision_of(connection) == NEWEST:
+        return
+    from alembic import command  # noqa: PLC0415  # slow to import, and needed once in a database's life
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

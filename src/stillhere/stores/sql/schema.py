@@ -1,0 +1,83 @@
+"""The tables, for portable queries. Migrations make them; a test holds the two equal. Instants are ms since 1970, spans ms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+Record = TypeVar("Record")
+
+metadata: Final = MetaData()
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id_hash", Text, primary_key=True),
+    Column("handle", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_active_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("absolute_end_at", BigInteger, nullable=False),
+    Column("idle_timeout", BigInteger, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_by", Text),
+    CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_at_and_ended_by_together"),
+    sqlite_with_rowid=False,
+)
+
+# Serves: list and end the sessions of one subject.
+Index("sessions_by_subject", sessions.c.subject)
+# Serves: sweep, and the list of who is signed in. Holds living sessions only; no beat moves an entry in it.
+Index("sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None))
+
+visits: Final = Table(
+    "visits",
+    metadata,
+    Column("handle", Text, ForeignKey("sessions.handle"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("covered_until_at", BigInteger, nullable=False),
+    Column("visible_ms", BigInteger, nullable=False),
+    Column("active_ms", BigInteger, nullable=False),
+    Column("left_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+# Serves: the archive's lists, newest first, of everybody and of one visitor.
+Index("visits_by_start", visits.c.started_at, visits.c.handle, visits.c.number)
+Index("visits_by_subject", visits.c.subject, visits.c.started_at)
+
+views: Final = Table(
+    "views",
+    metadata,
+    Column("handle", Text, ForeignKey("sessions.handle"), primary_key=True),
+    Column("view", Text, primary_key=True),
+    Column("visit", Integer, nullable=False),
+    Column("tab", Text),
+    Column("page", Text),
+    Column("title", Text),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("visible_ms", BigInteger, nullable=False),
+    Column("active_ms", BigInteger, nullable=False),
+    Column("scroll_pct", Float, nullable=False),
+    Column("lifecycle", Text),
+    Column("seq", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def record_of(row: Row[Any], kind: type[Record], *, prefix: str = "") -> Record:
+    """Build a record from those columns of a row that begin with a prefix, and have the record's names after it."""
+    # The names are a subclass of str, which msgspec does not take as keys.
+    facts = {str(name).removeprefix(prefix): value for name, value in row._mapping.items() if name.startswith(prefix)}  # noqa: SLF001  # SQLAlchemy's public name for it
+    return msgspec.convert(facts, kind)

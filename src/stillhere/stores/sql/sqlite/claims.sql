@@ -1,0 +1,30 @@
+-- Units: *_at are milliseconds since 1970, *_ms are milliseconds. The claims of one wave: at most one for each session.
+CREATE TEMP TABLE IF NOT EXISTS claims (
+    n             INTEGER PRIMARY KEY,
+    id_hash       TEXT NOT NULL,
+    age_ms        INTEGER NOT NULL,
+    active_ago_ms INTEGER,
+    on_screen     INTEGER NOT NULL,
+    opens         INTEGER NOT NULL,
+    leaves        INTEGER NOT NULL,
+    view          TEXT,
+    tab           TEXT,
+    page          TEXT,
+    title         TEXT,
+    visible_ms    INTEGER NOT NULL,
+    active_ms     INTEGER NOT NULL,
+    scroll_pct    REAL NOT NULL,
+    lifecycle     TEXT,
+    seq           INTEGER,
+    -- What place.sql, find_view.sql and choose_visit.sql learn on the way:
+    handle        TEXT,
+    subject       TEXT,
+    is_over       INTEGER,
+    horizon_at    INTEGER,
+    opened_at     INTEGER,
+    is_new        INTEGER,
+    begins        INTEGER,
+    visit         INTEGER,
+    was_visible   INTEGER,
+    was_active    INTEGER
+);

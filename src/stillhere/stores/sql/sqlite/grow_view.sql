@@ -1,0 +1,19 @@
+-- Units: *_at are milliseconds since 1970, *_ms are milliseconds. Totals only grow, and never past what the server saw pass.
+UPDATE views
+SET last_seen_at = max(last_seen_at, claim.horizon_at),
+    visible_ms = max(views.visible_ms, min(claim.visible_ms, claim.horizon_at - views.opened_at)),
+    active_ms = max(
+        views.active_ms,
+        min(claim.active_ms, max(views.visible_ms, min(claim.visible_ms, claim.horizon_at - views.opened_at)))
+    ),
+    scroll_pct = max(views.scroll_pct, claim.scroll_pct),
+    page = CASE WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.page, views.page) ELSE views.page END,
+    title = CASE WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.title, views.title) ELSE views.title END,
+    lifecycle = CASE
+        WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.lifecycle, views.lifecycle)
+        ELSE views.lifecycle
+    END,
+    seq = max(views.seq, coalesce(claim.seq, views.seq))
+FROM temp.claims AS claim
+WHERE views.handle = claim.handle
+  AND views.view = claim.view;

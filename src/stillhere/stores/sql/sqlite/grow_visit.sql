@@ -1,0 +1,31 @@
+-- Units: *_at are milliseconds since 1970, *_ms are milliseconds. The union over tabs: no moment is counted twice.
+UPDATE visits
+SET visible_ms = visits.visible_ms + max(0, min(claim.growth, claim.horizon_at - covered_until_at)),
+    active_ms = min(
+        visits.active_ms + claim.active_growth,
+        visits.visible_ms + max(0, min(claim.growth, claim.horizon_at - covered_until_at))
+    ),
+    covered_until_at = CASE WHEN claim.growth > 0 THEN max(covered_until_at, claim.horizon_at) ELSE covered_until_at END,
+    last_seen_at = CASE
+        WHEN claim.is_over THEN min(
+            max(last_seen_at, claim.horizon_at),
+            last_seen_at + max(0, min(claim.growth, claim.horizon_at - covered_until_at))
+        )
+        WHEN claim.on_screen OR claim.growth > 0 THEN max(last_seen_at, claim.horizon_at)
+        ELSE last_seen_at
+    END,
+    left_at = CASE
+        WHEN claim.leaves THEN max(last_seen_at, claim.horizon_at)
+        WHEN claim.on_screen AND NOT claim.is_over THEN NULL
+        ELSE left_at
+    END
+FROM (
+    SELECT claims.handle, claims.visit, claims.horizon_at, claims.is_over, claims.on_screen, claims.leaves,
+           coalesce(views.visible_ms - claims.was_visible, 0) AS growth,
+           coalesce(views.active_ms - claims.was_active, 0) AS active_growth
+    FROM temp.claims AS claims
+    LEFT JOIN views ON views.handle = claims.handle AND views.view = claims.view
+    WHERE claims.visit IS NOT NULL
+) AS claim
+WHERE visits.handle = claim.handle
+  AND visits.number = claim.visit;

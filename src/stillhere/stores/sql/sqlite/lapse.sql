@@ -1,0 +1,8 @@
+-- Units: *_at and :now are milliseconds since 1970. First judge: what has lapsed ended at its deadline, whatever is claimed.
+UPDATE sessions
+SET ended_at = min(last_active_at + idle_timeout, absolute_end_at),
+    ended_by = CASE WHEN absolute_end_at <= last_active_at + idle_timeout THEN 'absolute' ELSE 'idle' END
+WHERE id_hash IN (SELECT id_hash FROM temp.claims)
+  AND ended_at IS NULL
+  AND min(last_active_at + idle_timeout, absolute_end_at) <= :now
+RETURNING id_hash;

@@ -1,0 +1,78 @@
+"""The rules, the memory store and SQLite agree on every record, after every step of random timelines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stillhere.core.policy import Policy, seconds
+from stillhere.core.rules import open_session
+from stillhere.stores.memory import MemoryStore
+from stillhere.stores.sql.store import SqlStore
+from tests.stores.timelines import PEOPLE, START, RulesStore, Step, drive, empty, id_hash, memory_world, sql_world, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POLICY = Policy(
+    idle_timeout=seconds(60),
+    absolute_timeout=seconds(240),
+    warning_timeout=seconds(20),
+    beat_interval=seconds(20),
+    activity_window=seconds(20),
+)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all examples."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def sql(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -> Iterator[SqlStore]:
+    """One SQLite store for all examples; each example empties it."""
+    store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('differential') / 'sessions.db'}")
+    yield store
+    runner.run(store.close())
+
+
+@given(timeline=st.lists(steps, min_size=1, max_size=40))
+def test_every_store_agrees_with_the_rules_after_every_step(timeline: list[Step], runner: asyncio.Runner, sql: SqlStore) -> None:
+    """Whatever happens in whatever order, clocks stepping back included, all three hold the same facts."""
+    runner.run(_compare(timeline, sql))
+
+
+async def _compare(timeline: list[Step], sql: SqlStore) -> None:
+    rules, memory = RulesStore(), MemoryStore()
+    await empty(sql)
+    for person in range(PEOPLE):
+        session = open_session(
+            id_hash(person),
+            f"handle-{person}",
+            f"person{person}@fund.example",
+            {"n": person},
+            policy=POLICY,
+            now=START,
+        )
+        rules.sessions[session.handle] = session
+        await memory.create(session)
+        await sql.create(session)
+    now, rotations = START, dict[int, int]()
+    for step in timeline:
+        now += step.advance_ms
+        expected = rules.step(step, now, rotations)
+        assert await drive(memory, step, now, rotations) == expected
+        assert await drive(sql, step, now, rotations) == expected
+        if step.rotates is not None and expected[-1] is not None:
+            rotations[step.rotates] = rotations.get(step.rotates, 0) + 1
+        world = rules.world()
+        assert memory_world(memory) == world
+        assert await sql_world(sql) == world
+        for visit in world.visits:
+            assert 0 <= visit.active_ms <= visit.visible_ms <= visit.last_seen_at - visit.started_at

@@ -1,0 +1,194 @@
+"""Random timelines: what may happen to a few sessions, and how every store is driven through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from hypothesis import strategies as st
+
+from stillhere.core.ids import hash_secret
+from stillhere.core.records import Claim, EndedBy, Lifecycle, Outcome, Session, View, Visit
+from stillhere.core.rules import apply_claim, end_session, ending, rotate_id
+from stillhere.stores.memory import MemoryStore
+from stillhere.stores.sql.schema import Record, record_of, sessions, views, visits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Table
+
+    from stillhere.stores.protocol import Store
+    from stillhere.stores.sql.store import SqlStore
+
+START = 1_700_000_000_000
+GAP = 30_000
+PEOPLE = 3
+
+spans = st.one_of(st.sampled_from([0, 1, 999, 5_000, 20_000, 59_999, 60_000, 60_001]), st.integers(0, 200_000))
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The clock moves, perhaps back; then one thing happens."""
+
+    advance_ms: int
+    claims: list[Claim] = []
+    ends: tuple[int, EndedBy] | None = None
+    rotates: int | None = None
+    sweeps: bool = False
+
+
+def id_hash(person: int, generation: int = 0) -> str:
+    """Name a session of the timeline; a generation is one more rotation."""
+    return hash_secret(f"person {person}, generation {generation}")
+
+
+claims = st.builds(
+    Claim,
+    id_hash=st.integers(0, PEOPLE).map(id_hash),
+    age_ms=st.one_of(st.just(0), spans),
+    active_ago_ms=st.one_of(st.none(), spans),
+    on_screen=st.booleans(),
+    opens=st.booleans(),
+    leaves=st.booleans(),
+    view=st.one_of(st.none(), st.sampled_from(["v1", "v2", "v3"])),
+    tab=st.sampled_from([None, "t1", "t2"]),
+    page=st.sampled_from([None, "/", "/a", "/ü\N{SNOWMAN}"]),
+    title=st.sampled_from([None, "One", "Two"]),
+    visible_ms=spans,
+    active_ms=spans,
+    scroll_pct=st.floats(0, 100),
+    lifecycle=st.one_of(st.none(), st.sampled_from(Lifecycle)),
+    seq=st.one_of(st.none(), st.integers(0, 5)),
+)
+
+steps = st.one_of(
+    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), claims=st.lists(claims, min_size=1, max_size=4)),
+    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), claims=st.lists(claims, min_size=1, max_size=4)),
+    st.builds(
+        Step,
+        advance_ms=st.integers(-20_000, 50_000),
+        ends=st.tuples(st.integers(0, PEOPLE), st.sampled_from([EndedBy.SIGNED_OUT, EndedBy.REVOKED])),
+    ),
+    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), rotates=st.integers(0, PEOPLE)),
+    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), sweeps=st.just(True)),  # noqa: FBT003  # a strategy, not a flag
+)
+
+
+class World(msgspec.Struct):
+    """All that a store keeps, in a form that can be compared."""
+
+    sessions: list[Session]
+    views: list[View]
+    visits: list[Visit]
+
+
+class RulesStore:
+    """No store at all: the rules applied to three dictionaries, as a second opinion on the memory store."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.views: dict[tuple[str, str], View] = {}
+        self.visits: dict[tuple[str, int], Visit] = {}
+
+    def claim(self, claim: Claim, now: int) -> Outcome:
+        """Apply one claim."""
+        before = next((session for session in self.sessions.values() if session.id_hash == claim.id_hash), None)
+        if before is None:
+            return Outcome(session=None)
+        known = self.views.get((before.handle, claim.view or ""))
+        number = known.visit if known else max((n for handle, n in self.visits if handle == before.handle), default=0)
+        after, view, visit = apply_claim(
+            before,
+            known,
+            self.visits.get((before.handle, number)),
+            claim,
+            visit_gap=GAP,
+            now=now,
+        )
+        self.sessions[after.handle] = after
+        if view:
+            self.views[after.handle, view.view] = view
+        if visit:
+            self.visits[after.handle, visit.number] = visit
+        return Outcome(session=after, ended_now=before.ended_at is None and after.ended_at is not None)
+
+    def step(self, step: Step, now: int, rotations: dict[int, int]) -> list[object]:
+        """Apply one step of a timeline."""
+        answers: list[object] = [self.claim(claim, now) for claim in step.claims]
+        if step.ends and (ends := self.sessions.get(f"handle-{step.ends[0]}")):
+            self.sessions[ends.handle] = end_session(ends, step.ends[1], now=now)
+            answers.append(Outcome(session=self.sessions[ends.handle], ended_now=ends.ended_at is None))
+        elif step.ends:
+            answers.append(Outcome(session=None))
+        if step.rotates is not None:
+            held = self.sessions.get(f"handle-{step.rotates}")
+            generation = rotations.get(step.rotates, 0)
+            swapped = rotate_id(held, id_hash(step.rotates, generation + 1), now=now) if held else None
+            if swapped:
+                self.sessions[swapped.handle] = swapped
+            answers.append(swapped)
+        if step.sweeps:
+            lapsed = [s for s in self.sessions.values() if s.ended_at is None and ending(s, now=now)]
+            for session in lapsed:
+                self.sessions[session.handle] = end_session(session, EndedBy.IDLE, now=now)
+            answers.append(sorted(session.handle for session in lapsed))
+        return answers
+
+    def world(self) -> World:
+        """Show everything."""
+        return _sorted(list(self.sessions.values()), list(self.views.values()), list(self.visits.values()))
+
+
+async def drive(store: Store, step: Step, now: int, rotations: dict[int, int]) -> list[object]:
+    """Apply one step of a timeline to a store."""
+    answers: list[object] = list(await store.beat(step.claims, visit_gap=GAP, now=now)) if step.claims else []
+    if step.ends:
+        answers.append(await store.end(f"handle-{step.ends[0]}", step.ends[1], now=now))
+    if step.rotates is not None:
+        generation = rotations.get(step.rotates, 0)
+        answers.append(await store.rotate(id_hash(step.rotates, generation), id_hash(step.rotates, generation + 1), now=now))
+    if step.sweeps:
+        answers.append(sorted(session.handle for session in await store.sweep(limit=100, now=now)))  # type: ignore[attr-defined]
+    return answers
+
+
+def memory_world(store: MemoryStore) -> World:
+    """Show everything a memory store keeps."""
+    return _sorted(
+        list(store.sessions.values()),
+        [view for by_name in store.views.values() for view in by_name.values()],
+        [visit for in_order in store.visits.values() for visit in in_order],
+    )
+
+
+async def sql_world(store: SqlStore) -> World:
+    """Show everything a SQL store keeps."""
+    return _sorted(
+        await store.readers(_all, sessions, Session),
+        await store.readers(_all, views, View),
+        await store.readers(_all, visits, Visit),
+    )
+
+
+def _all(connection: Connection, table: Table, kind: type[Record]) -> list[Record]:
+    return [record_of(row, kind) for row in connection.execute(table.select())]
+
+
+async def empty(store: SqlStore) -> None:
+    """Delete everything a SQL store keeps, through a connection of its own."""
+
+    def delete(connection: Connection) -> None:
+        for table in (views, visits, sessions):
+            connection.execute(table.delete())
+        connection.commit()
+
+    await store.readers(delete)
+
+
+def _sorted(sessions: Sequence[Session], views: Sequence[View], visits: Sequence[Visit]) -> World:
+    return World(
+        sorted(sessions, key=lambda session: session.handle),
+        sorted(views, key=lambda view: (view.handle, view.view)),
+        sorted(visits, key=lambda visit: (visit.handle, visit.number)),
+    )
