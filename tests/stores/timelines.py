@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from stillhere.core.ids import hash_secret
 from stillhere.core.records import Claim, EndedBy, Lifecycle, Outcome, Session, View, Visit
 from stillhere.core.rules import apply_claim, end_session, ending, rotate_id
-from stillhere.stores.memory import MemoryStore
 from stillhere.stores.sql.schema import Record, record_of, sessions, views, visits
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
+    from stillhere.stores.memory import MemoryStore
     from stillhere.stores.protocol import Store
     from stillhere.stores.sql.store import SqlStore
 
@@ -71,7 +71,7 @@ steps = st.one_of(
         ends=st.tuples(st.integers(0, PEOPLE), st.sampled_from([EndedBy.SIGNED_OUT, EndedBy.REVOKED])),
     ),
     st.builds(Step, advance_ms=st.integers(-20_000, 50_000), rotates=st.integers(0, PEOPLE)),
-    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), sweeps=st.just(True)),  # noqa: FBT003  # a strategy, not a flag
+    st.builds(Step, advance_ms=st.integers(-20_000, 50_000), sweeps=st.just(True)),  # a strategy, not a flag
 )
 
 

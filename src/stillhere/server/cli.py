@@ -137,3 +137,7 @@ def main() -> None:
     except StillhereError as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", highlight=False)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

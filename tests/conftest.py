@@ -1,0 +1,35 @@
+"""What all tests share: the fast ones are marked by where they are, and Hypothesis knows a nightly from a working day."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support import FakeClock
+
+HERE = Path(__file__).parent
+
+SLOW = ("e2e", "server", "faults")
+"""Folders whose tests start processes or browsers; all others are fast."""
+
+NIGHTLY = os.environ.get("STILLHERE_TESTS") == "nightly"
+
+settings.register_profile("day", max_examples=100, deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", parent=settings.get_profile("day"), max_examples=10_000)
+settings.load_profile("nightly" if NIGHTLY else "day")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is fast."""
+    for item in items:
+        if Path(item.path).relative_to(HERE).parts[0] not in SLOW:
+            item.add_marker(pytest.mark.fast)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Give a clock that stands still until it is moved."""
+    return FakeClock()

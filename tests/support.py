@@ -1,0 +1,105 @@
+"""Helpers for tests: a clock to move, a program to start and stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+START = 1_700_000_000_000
+"""An instant long ago, in milliseconds: 14 November 2023."""
+
+
+class FakeClock:
+    """A clock for `SessionManager(clock=...)` that moves only when told."""
+
+    def __init__(self, now: int = START) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        """Tell the time."""
+        return self.now
+
+    def advance(self, span_ms: int) -> None:
+        """Let time pass; a negative span steps back."""
+        self.now += span_ms
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 20) -> None:
+    """Wait for a condition, looking often; fail with a sentence if it does not come."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(0.02)
+
+
+class Program:
+    """The real program in a process of its own, on a free port."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self.log = log
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it and tell its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        return self.process.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def serving(
+    store: str, *arguments: str, verb: str = "serve", log: Path, port: int = 0, environment: dict[str, str] | None = None
+) -> Iterator[Program]:
+    """Run `stillhere serve` until the block ends.
+
+    Args:
+        store: URL of the store.
+        arguments: more flags.
+        verb: `serve` or `demo`.
+        log: file for its output.
+        port: 0 takes any free one.
+        environment: more variables.
+    """
+    with log.open("a+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stillhere.server.cli", verb, "--store", store, "--port", str(port), *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+        )
+        program = Program(process, "", log)
+        try:
+            wait_until(lambda: process.poll() is not None or "listening at" in _last_run(log), what=f"the program to start; see {log}")
+            program.url = next(word.rstrip(",") for word in _last_run(log).split() if word.startswith("http://"))
+            wait_until(lambda: process.poll() is not None or _answers(f"{program.url}/healthz"), what="the program to answer")
+            yield program
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait(timeout=20)
+
+
+def _last_run(log: Path) -> str:
+    return log.read_text(encoding="utf-8").rpartition("stillhere is")[2]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
