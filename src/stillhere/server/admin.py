@@ -18,11 +18,10 @@ from stillhere.core.records import ON_SCREEN, EndedBy
 from stillhere.core.rules import ending, standing
 from stillhere.errors import BadCursor, InsecureTransport
 from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
-from stillhere.http.limits import RateLimit
 from stillhere.http.origin import is_allowed_site, peer_of
 from stillhere.http.problems import problem
 from stillhere.manager import SessionManager
-from stillhere.server.gate import MAX_FORM_BYTES
+from stillhere.server.gate import Forms
 from stillhere.server.pages import go
 
 if TYPE_CHECKING:
@@ -40,9 +39,12 @@ TRIES_PER_MINUTE: Final = 10
 JUST_LEFT_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 LONGEST_LIST: Final = 200
+LONGEST_NUMBER: Final = 9
 
 OPERATOR_POLICY: Final = Policy(idle_timeout=hours(8), absolute_timeout=hours(24), warning_timeout=minutes(2))
 """A dashboard may stand on a wall for a working day. Its own polling extends nothing."""
+
+_NO_OPERATOR: Final = problem(401, "Sign in at /admin/login first.", headers=(("www-authenticate", 'Session realm="operator"'),))
 
 
 class Admin:
@@ -64,13 +66,12 @@ class Admin:
         self._token_hash = sha256(token.encode()).digest()
         self._http = msgspec.structs.replace(http, cookie_name="__Host-operator", loopback_cookie_name="operator", same_site="strict")
         self._operators = SessionManager("memory://", policy=OPERATOR_POLICY, clock=manager.clock)
-        self._tries = RateLimit(TRIES_PER_MINUTE, name="admin")
+        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE, name="admin")
 
     def routes(self) -> list[Route]:
         """List the routes."""
         return [
-            Route("/admin/login", self.ask),
-            Route("/admin/login", self.enter, methods=["POST"]),
+            Route("/admin/login", self.login, methods=["GET", "POST"]),
             Route("/admin/logout", self.leave, methods=["POST"]),
             Route("/admin", self._for_operators(self.dashboard, to_login=True)),
             Route("/admin/visits.csv", self._for_operators(self.download, to_login=True)),
@@ -91,30 +92,21 @@ class Admin:
                 return _carried(problem(403, "This request came from another site."))
             verdict = await self._operators.authenticate(read_secret(asked, peer, self._http), extends=not asked.is_withheld)
             if not verdict.is_alive:
-                return go("/admin/login") if to_login else _carried(problem(401, "Sign in at /admin/login first."))
+                return go("/admin/login") if to_login else _carried(_NO_OPERATOR)
             return await handler(request)
 
         return guarded
 
-    async def ask(self, request: Request) -> Response:  # noqa: ARG002  # every route gets its request
-        """Ask for the token."""
-        return self._pages.show("admin_login.html", error=None)
-
-    async def enter(self, request: Request) -> Response:
-        """Let in whoever has the token."""
+    async def login(self, request: Request) -> Response:
+        """Ask for the token, and let in whoever has it."""
+        if request.method != "POST":
+            return self._pages.show("admin_login.html", error=None)
         asked = request_of(request.scope)
         peer = peer_of(asked, self._http)
-        if not is_allowed_site(asked, peer, self._http):
-            return self._pages.error(403, "Not from here", "This form was sent from another site. Open the page itself and try again.")
-        wait_s = self._tries.wait_s(peer.address)
-        if wait_s is not None:
-            response: Response = self._pages.error(429, "Slow down", f"Too many tries from this address. Try again in {wait_s} seconds.")
-            response.headers["retry-after"] = str(wait_s)
-            return response
-        if int(request.headers.get("content-length") or MAX_FORM_BYTES + 1) > MAX_FORM_BYTES:
-            return self._pages.error(413, "Too much", "That is more than a token. Open the page and try again.")
-        async with request.form(max_files=0, max_fields=10) as form:
-            token = str(form.get("token") or "").strip()
+        form = await self._forms.read(request, asked, peer, self._http)
+        if not isinstance(form, dict):
+            return form
+        token = form.get("token", "").strip()
         if not secrets.compare_digest(sha256(token.encode("utf-8", "replace")).digest(), self._token_hash):
             return self._pages.show("admin_login.html", status=403, error="That is not the token. It was printed when the server started.")
         try:
@@ -162,7 +154,7 @@ class Admin:
         """List visits, newest first."""
         wanted = request.query_params
         asked = wanted.get("limit") or "50"
-        if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:9]) <= LONGEST_LIST):
+        if not (asked.isascii() and asked.isdigit() and len(asked) <= LONGEST_NUMBER and 0 < int(asked) <= LONGEST_LIST):
             return _carried(problem(422, f"limit must be a whole number from 1 to {LONGEST_LIST}.", members={"field": "limit"}))
         limit = int(asked)
         try:

@@ -117,8 +117,8 @@ def _not_allowed(pages: Pages) -> Handler:
 
 def _store_down(pages: Pages) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature is Starlette's
-        response = pages.error(503, "One moment", "The session store cannot be reached. Nobody is signed out; try again shortly.")
-        response.headers["retry-after"] = str(error.retry_after if isinstance(error, StoreError) else 2)
-        return response
+        retry_after = error.retry_after if isinstance(error, StoreError) else 2
+        why = "The session store cannot be reached. Nobody is signed out; try again shortly."
+        return pages.error(503, "One moment", why, retry_after=retry_after)
 
     return answer

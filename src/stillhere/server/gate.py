@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from stillhere.adapters.asgi import session_of
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from stillhere.core.policy import Policy
+    from stillhere.http.config import HttpConfig
+    from stillhere.http.messages import Request as HttpRequest
+    from stillhere.http.origin import Peer
     from stillhere.server.pages import Pages
     from stillhere.server.settings import Settings
 
 MAX_FORM_BYTES: Final = 8_192
+MAX_FORM_FIELDS: Final = 10
 LONGEST_PATH: Final = 2_048
 TRIES_PER_MINUTE: Final = 60
 
@@ -56,6 +62,46 @@ def safe_path(path: str | None) -> str | None:
     return path if all("!" <= character <= "~" and character != "\\" for character in path) else None
 
 
+async def _urlencoded(request: Request) -> dict[str, str] | None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return None
+    try:
+        async with request.form(max_files=0, max_fields=MAX_FORM_FIELDS) as form:
+            return {name: value for name, value in form.items() if isinstance(value, str)}
+    except (HTTPException, ClientDisconnect):
+        return None
+
+
+class Forms:
+    """Takes in the forms of our own pages, and refuses all else with a page that says why.
+
+    Args:
+        pages: renders.
+        tries_per_minute: forms that one client address may send.
+        name: keeps the counts of several kinds of form apart.
+    """
+
+    def __init__(self, pages: Pages, *, tries_per_minute: int, name: str) -> None:
+        """Count nothing yet."""
+        self._error = pages.error
+        self._tries = RateLimit(tries_per_minute, name=name)
+
+    async def read(self, request: Request, asked: HttpRequest, peer: Peer, config: HttpConfig) -> dict[str, str] | Response:
+        """Read a form's fields, or answer why not: from another site, too many, too large, or no such form."""
+        if not is_allowed_site(asked, peer, config):
+            return self._error(403, "Not from here", "This form was sent from another site. Open the page itself and try again.")
+        wait_s = self._tries.wait_s(peer.address)
+        if wait_s is not None:
+            why = f"Too many tries from this address. Try again in {wait_s} seconds."
+            return self._error(429, "Slow down", why, retry_after=wait_s)
+        if int(asked.header("content-length") or MAX_FORM_BYTES + 1) > MAX_FORM_BYTES:
+            return self._error(413, "Too much", "That is more than this form asks for. Open the page and try again.")
+        fields = await _urlencoded(request)
+        if fields is None:
+            return self._error(400, "Not our form", "That cannot be read as the form of this page. Open the page and try again.")
+        return fields
+
+
 class Timeouts(msgspec.Struct, frozen=True):
     """The policy's timeouts in seconds, for pages."""
 
@@ -83,7 +129,7 @@ class Gate:
         self._pages = pages
         self._settings = settings
         self._policy = policy
-        self._tries = RateLimit(TRIES_PER_MINUTE, name="gate")
+        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE, name="gate")
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -101,18 +147,11 @@ class Gate:
     async def enter(self, request: Request) -> Response:
         """Begin a session for the address given, and go on to where the visitor came for."""
         mine = session_of(request.scope)
-        if not is_allowed_site(mine.request, mine.peer, mine.endpoints.config):
-            return self._pages.error(403, "Not from here", "This form was sent from another site. Open the page itself and try again.")
-        wait_s = self._tries.wait_s(mine.peer.address)
-        if wait_s is not None:
-            response: Response = self._pages.error(429, "Slow down", f"Too many tries from this address. Try again in {wait_s} seconds.")
-            response.headers["retry-after"] = str(wait_s)
-            return response
-        if int(request.headers.get("content-length") or MAX_FORM_BYTES + 1) > MAX_FORM_BYTES:
-            return self._pages.error(413, "Too much", "That is more than an e-mail address. Open the page and try again.")
-        async with request.form(max_files=0, max_fields=10) as form:
-            typed, wanted = str(form.get("email") or ""), str(form.get("next") or "")
-        email, following = read_email(typed), safe_path(wanted)
+        form = await self._forms.read(request, mine.request, mine.peer, mine.endpoints.config)
+        if not isinstance(form, dict):
+            return form
+        typed, following = form.get("email", ""), safe_path(form.get("next"))
+        email = read_email(typed)
         if email is None:
             return self._form(
                 following, status=422, email=typed[:300], error="Please enter an e-mail address, such as you@company.example."

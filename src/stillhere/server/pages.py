@@ -43,12 +43,15 @@ class Pages:
 
     def show(self, template: str, *, status: int = 200, **variables: Any) -> HTMLResponse:  # noqa: ANN401  # templates take anything
         """Render a page. It may be kept for Back, but is asked for anew: what it shows depends on who is signed in."""
-        html = self._environment.get_template(template).render(**variables)
+        html = self._environment.get_template(template).render(status=status, **variables)
         return HTMLResponse(html, status, headers={"cache-control": "private, no-cache", "vary": "Cookie"})
 
-    def error(self, status: int, title: str, advice: str) -> HTMLResponse:
-        """Render an error page: what happened and what to do."""
-        return self.show("error.html", status=status, error_title=title, advice=advice, code=status)
+    def error(self, status: int, title: str, advice: str, *, retry_after: int | None = None) -> HTMLResponse:
+        """Render an error page: what happened, what to do, and after how many seconds it makes sense."""
+        response = self.show("error.html", status=status, title=title, detail=advice, retry_after=retry_after)
+        if retry_after is not None:
+            response.headers["retry-after"] = str(retry_after)
+        return response
 
 
 def go(path: str) -> RedirectResponse:

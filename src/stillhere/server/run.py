@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -46,6 +48,8 @@ def run(settings: Settings, *, demo: bool) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     _greet(settings, listener, token=None if settings.admin_token else token, demo=demo, prefix=http.prefix)
+    # The server stops gracefully and then raises the signal again; by then there is nothing left to end.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(uvicorn.Server(config).serve([listener]))
 
@@ -55,7 +59,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port, or stop what has it") from error
+        why = os.strerror(error.errno or 0)
+        raise SettingsError(f"cannot listen on {host}:{port}: {why}; choose another with --port, or stop what has it") from error
 
 
 def _greet(settings: Settings, listener: socket.socket, *, token: str | None, demo: bool, prefix: str) -> None:

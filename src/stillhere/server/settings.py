@@ -198,7 +198,7 @@ def documented() -> list[DocumentedSetting]:
 
 
 def _written(default: object, metadata: list[Any]) -> str:
-    if default is None:
+    if default is None or default == ():
         return ""
     if any(getattr(item, "func", None) is read_duration for item in metadata) and isinstance(default, int):
         count, _, unit = in_words(default).partition(" ")

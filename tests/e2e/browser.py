@@ -1,0 +1,153 @@
+"""A real Chromium, driven by ChromeDriver, and what a person does in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from tests.support import wait_until
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webelement import WebElement
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)
+
+
+class Browser:
+    """One Chromium with a profile of its own."""
+
+    def __init__(self, profile: Path, base: str) -> None:
+        options = Options()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        self.base = base
+
+    def open(self, path: str) -> None:
+        """Go to a page of the program."""
+        self.driver.get(f"{self.base}{path}")
+
+    @property
+    def path(self) -> str:
+        """Where the tab in front is."""
+        return str(self.driver.current_url).removeprefix(self.base)
+
+    def enter(self, email: str, *, then: str = "/confidential") -> None:
+        """Pass the gate by its form and go to a page."""
+        self.open(f"/?next={then}")
+        self.find("input[name=email]").send_keys(email)
+        self.find("form[action='/gate'] button[type=submit]").click()
+        self.wait_for_path(then)
+        self.wait_for_client()
+
+    def find(self, selector: str) -> WebElement:
+        """Find an element."""
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self) -> str:
+        """Read what the page says."""
+        return self.find("body").text
+
+    def js(self, script: str, *arguments: object) -> Any:
+        """Run a script in the page and tell what it returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def state(self) -> dict[str, Any]:
+        """Ask the client how things stand."""
+        found: dict[str, Any] = self.js("return window.stillhere.session.state()")
+        return found
+
+    def wait_for_client(self) -> None:
+        """Wait until the server has answered the page's first message."""
+        self.wait(lambda: self.js("return window.stillhere?.session?.state()?.state") == "active", "the first answer")
+
+    def wait_for_path(self, path: str, timeout_s: float = 20) -> None:
+        """Wait until the tab in front is somewhere."""
+        self.wait(lambda: self.path.partition("?")[0] == path, f"{path}, while at {self.path}", timeout_s)
+
+    def wait(self, condition: Any, what: str, timeout_s: float = 20) -> None:
+        """Wait for a condition."""
+        wait_until(lambda: bool(condition()), what=what, timeout_s=timeout_s)
+
+    def type(self, text: str = "x") -> None:
+        """Press keys, as a person does: trusted input."""
+        self.driver.switch_to.active_element.send_keys(text)
+
+    def record(self) -> None:
+        """Keep every message of this page's client from now on in `window.told`."""
+        self.js("window.told = []; window.stillhere.session.on('message', m => window.told.push({at: performance.now(), ...m}))")
+
+    def told(self) -> list[dict[str, Any]]:
+        """Tell the messages kept since `record`."""
+        found: list[dict[str, Any]] = self.js("return window.told")
+        return found
+
+    def hide(self) -> str:
+        """Put another tab in front; tells the hidden one's handle."""
+        hidden = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        return str(hidden)
+
+    def show(self, handle: str) -> None:
+        """Close the tab in front and bring a hidden one back."""
+        self.driver.close()
+        self.driver.switch_to.window(handle)
+        self.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": handle})
+        self.wait(lambda: self.js("return document.visibilityState") == "visible", "the tab to be visible again")
+
+    def open_in_background(self, path: str) -> str:
+        """Open a tab that nobody sees, as a middle click does; tells its handle."""
+        made = self.driver.execute_cdp_cmd("Target.createTarget", {"url": f"{self.base}{path}", "background": True})
+        return str(made["targetId"])
+
+    def close_tab(self) -> None:
+        """Close the tab in front like a person; `pagehide` fires."""
+        handle = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        blank = self.driver.current_window_handle
+        self.driver.switch_to.window(handle)
+        self.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": handle})
+        self.driver.close()
+        self.driver.switch_to.window(blank)
+
+    def kill(self) -> None:
+        """Kill every process of this Chromium at once: no event fires, no word is said."""
+        driver = self.driver.service.process.pid
+        for pid in reversed(_descendants(driver)):
+            os.kill(pid, signal.SIGKILL)
+
+    def problems(self) -> list[str]:
+        """Tell what the console complains of."""
+        log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium left it untyped
+        return [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
+
+    def quit(self) -> None:
+        """End the browser."""
+        self.driver.quit()
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*") for child in (task / "children").read_text(encoding="ascii").split()
+    ]
+    return children + [grandchild for child in children for grandchild in _descendants(child)]

@@ -1,0 +1,110 @@
+"""The program with short timeouts, and browsers to visit it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.request
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.browser import Browser
+from tests.support import Program, serving, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOKEN = "a token for the tests only"
+
+SHORT = (
+    *("--idle-timeout", "60s", "--absolute-timeout", "10m", "--warning-timeout", "20s"),
+    *("--beat-interval", "20s", "--activity-window", "20s", "--sweep-interval", "1s", "--admin-token", TOKEN),
+)
+"""Timeouts as in the demo."""
+
+
+class House:
+    """The program under test and the file it keeps."""
+
+    def __init__(self, program: Program, file: Path) -> None:
+        self.program = program
+        self.file = file
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.program.url
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Read a table as it is on disk."""
+        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608  # a name from the test
+
+    def visit_of(self, visitor: str) -> dict[str, Any]:
+        """Read a visitor's only visit."""
+        found = [row for row in self.rows("visits") if row["subject"] == visitor]
+        assert len(found) == 1, f"{len(found)} visits of {visitor}"
+        return found[0]
+
+    def wait_for_visit(self, visitor: str, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """Wait until a visitor's only visit meets a condition."""
+        wait_until(lambda: any(row["subject"] == visitor and condition(row) for row in self.rows("visits")), what=what)
+        return self.visit_of(visitor)
+
+    def session_of(self, visitor: str) -> dict[str, Any]:
+        """Read a visitor's latest session."""
+        return max((row for row in self.rows("sessions") if row["subject"] == visitor), key=lambda row: row["created_at"])
+
+    def end_from_elsewhere(self, visitor: str) -> None:
+        """End a visitor's session by the command an operator would use."""
+        operator = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        headers = {"X-Stillhere": "1", "Content-Type": "application/x-www-form-urlencoded"}
+        login = urllib.request.Request(f"{self.url}/admin/login", f"token={TOKEN.replace(' ', '+')}".encode(), headers)
+        operator.open(login).close()
+        handle = self.session_of(visitor)["handle"]
+        with operator.open(urllib.request.Request(f"{self.url}/admin/api/sessions/{handle}/end", b"", headers)) as answer:
+            assert json.load(answer) == {"ended": True}
+
+
+@pytest.fixture
+def start_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Start the program as often as a test likes, on one file."""
+    with ExitStack() as running:
+
+        def start(*arguments: str, port: int = 0) -> House:
+            file = tmp_path / "visits.db"
+            program = running.enter_context(
+                serving(f"sqlite:///{file}", *SHORT, *arguments, verb="demo", log=tmp_path / "program.log", port=port),
+            )
+            return House(program, file)
+
+        yield start
+
+
+@pytest.fixture
+def house(start_house: Callable[..., House]) -> House:
+    """Start the program once."""
+    return start_house()
+
+
+@pytest.fixture
+def start_browser(tmp_path: Path) -> Iterator[Callable[[House], Browser]]:
+    """Start browsers, and end those that a test left running."""
+    with ExitStack() as running:
+
+        def start(house: House) -> Browser:
+            browser = Browser(tmp_path / f"profile-{len(list(tmp_path.glob('profile-*')))}", house.url)
+            running.callback(browser.quit)
+            return browser
+
+        yield start
+
+
+@pytest.fixture
+def browser(house: House, start_browser: Callable[[House], Browser]) -> Browser:
+    """Start a browser at the program."""
+    return start_browser(house)

@@ -1,0 +1,147 @@
+"""A session in a real browser: warned, kept, ended once, taken up again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.browser import Browser
+    from tests.e2e.conftest import House
+
+WHO = "investor@fund.example"
+
+
+def test_the_page_beats_and_the_console_stays_clean(browser: Browser, house: House) -> None:
+    """A gated page opens a view at once, under the site's strict content security policy."""
+    browser.enter(WHO)
+    house.wait_for_visit(WHO, bool, "the first beat")
+    [view] = house.rows("views")
+    assert (view["page"], view["lifecycle"]) == ("/confidential", "active")
+    assert browser.problems() == []
+
+
+def test_a_return_to_the_tab_beats_at_once(browser: Browser) -> None:
+    """Coming back to a tab tells the server so within moments, not at the next interval."""
+    browser.enter(WHO)
+    browser.record()
+    tab = browser.hide()
+    browser.show(tab)
+    shown = browser.js("return performance.now()")
+    browser.wait(lambda: any(told["kind"] == "beat" for told in browser.told()), "a beat after the return")
+    [beat, *_] = [told for told in browser.told() if told["kind"] == "beat"]
+    assert beat["status"] == 200
+    assert beat["at"] - shown < 1_000
+
+
+def test_a_hidden_tab_says_its_last_words_and_then_nothing(browser: Browser) -> None:
+    """While a tab is hidden it sends nothing, past several marks of the ramp."""
+    browser.enter(WHO)
+    browser.record()
+    tab = browser.hide()
+    hidden_at = time.monotonic()
+    browser.wait(lambda: time.monotonic() - hidden_at > 8, "the marks at 5 s to pass")
+    browser.driver.switch_to.window(tab)
+    assert [told["kind"] for told in browser.told()] == ["leave"]
+
+
+def test_a_tab_that_nobody_saw_leaves_no_row(browser: Browser, house: House) -> None:
+    """A page opened in the background opens no view until somebody looks at it."""
+    browser.enter(WHO)
+    house.wait_for_visit(WHO, bool, "the first beat")
+    background = browser.open_in_background("/lab")
+    loaded_at = time.monotonic()
+    browser.wait(lambda: time.monotonic() - loaded_at > 7, "the background tab to have had its chance")
+    assert [view["page"] for view in house.rows("views")] == ["/confidential"]
+    browser.driver.switch_to.window(background)
+    browser.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": background})
+    browser.wait(lambda: len(house.rows("views")) == 2, "the view, once somebody looks")
+
+
+def test_the_warning_shows_and_only_a_choice_extends(browser: Browser, house: House) -> None:
+    """Idle for 40 of 60 seconds, a person is warned; typing then does not extend, the button does."""
+    browser.enter(WHO)
+    browser.record()
+    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning", 50)
+    before = house.session_of(WHO)["last_active_at"]
+    browser.type("xyz")
+    remaining = browser.state()["expiresInMs"]
+    browser.wait(lambda: browser.state()["expiresInMs"] < remaining - 1_500, "time to pass while typing")
+    assert house.session_of(WHO)["last_active_at"] == before
+    assert browser.state()["state"] == "expiring"
+    browser.js("document.querySelector('stillhere-dialog').shadowRoot.querySelector('#primary').click()")
+    browser.wait(lambda: browser.state()["state"] == "active", "the session to be extended")
+    assert [told["kind"] for told in browser.told()][-1] == "extend"
+    assert house.session_of(WHO)["last_active_at"] > before
+
+
+def test_an_idle_session_ends_with_one_notice_and_one_redirect(browser: Browser, house: House) -> None:
+    """Left alone, the page says why it ended, then goes to the gate with the way back."""
+    browser.enter(WHO)
+    browser.wait_for_path("/", timeout_s=80)
+    assert "next=%2Fconfidential" in browser.path
+    assert "reason=idle" in browser.path
+    assert "without activity" in browser.text()
+    session = house.session_of(WHO)
+    assert session["ended_by"] == "idle"
+    assert session["ended_at"] == session["last_active_at"] + 60_000
+
+
+def test_a_session_ended_elsewhere_is_noticed_at_the_next_message(browser: Browser, house: House) -> None:
+    """An operator ends the session; the page learns it, says so once and leaves."""
+    browser.enter(WHO)
+    browser.js("window.notices = 0; window.stillhere.session.on('ended', () => window.notices++)")
+    house.end_from_elsewhere(WHO)
+    browser.js("for (let i = 0; i < 5; i++) window.stillhere.session.check()")
+    browser.wait(lambda: browser.js("return window.notices") == 1, "the ending")
+    browser.wait_for_path("/")
+    assert "reason=revoked" in browser.path
+
+
+def test_the_back_button_shows_nothing_of_an_ended_session(browser: Browser, house: House) -> None:
+    """A page restored from the back/forward cache asks the server before it is read on."""
+    browser.enter(WHO)
+    browser.js("window.addEventListener('pageshow', e => { window.restored = e.persisted })")
+    browser.open("/healthz")
+    house.end_from_elsewhere(WHO)
+    browser.driver.back()
+    browser.wait_for_path("/")
+    assert "next=%2Fconfidential" in browser.path
+
+
+def test_a_restored_page_is_a_new_view_and_is_checked(browser: Browser, house: House) -> None:
+    """Back from the back/forward cache, a living session goes on under a new view at once."""
+    browser.enter(WHO)
+    first = browser.state()["view"]
+    browser.js("window.addEventListener('pageshow', e => { window.restored = e.persisted })")
+    browser.open("/healthz")
+    browser.driver.back()
+    browser.wait(lambda: browser.js("return window.restored") is True, "the page to come from the back/forward cache")
+    browser.wait(lambda: browser.state()["view"] != first, "a new view")
+    browser.wait(lambda: len(house.rows("views")) == 2, "its first beat")
+    assert [visit["subject"] for visit in house.rows("visits")] == [WHO]
+
+
+def test_a_restart_loses_nothing_and_signs_nobody_out(
+    start_house: Callable[..., House],
+    start_browser: Callable[[House], Browser],
+) -> None:
+    """The server dies and comes back in the middle of a visit; the page waits, and the visit goes on."""
+    house = start_house()
+    browser = start_browser(house)
+    browser.enter(WHO)
+    browser.record()
+    before = house.wait_for_visit(WHO, lambda visit: visit["visible_ms"] > 4_000, "the mark at 5 s")
+    house.program.process.kill()
+    house.program.process.wait()
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: any(told["status"] == 0 for told in browser.told()), "a message into the void")
+    assert browser.path == "/confidential"
+    port = int(house.url.rpartition(":")[2])
+    start_house(port=port)
+    after = house.wait_for_visit(WHO, lambda visit: visit["visible_ms"] > before["visible_ms"] + 1_000, "the visit to go on")
+    assert after["number"] == 1
+    assert browser.path == "/confidential"
+    assert browser.state()["state"] == "active"

@@ -1,0 +1,134 @@
+"""How long they stayed: the six visits of the yardstick, in a real browser, with scaled times.
+
+Each is compared with what really happened, by a clock outside the browser. A normal close must be exact to a second; a process that is
+killed may lose one step of the ramp; hidden time and unseen pages count nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.browser import Browser
+    from tests.e2e.conftest import House
+
+WHO = "investor@fund.example"
+
+EXACT_MS = 1_000
+
+
+def stay(browser: Browser, seconds: float, *, typing: bool = False) -> None:
+    """Stay on the page for a while, pressing a key about once a second if asked."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if typing:
+            browser.type()
+        time.sleep(min(left, 0.8))  # the person's time, not ours: how long they stay is what is measured
+
+
+def enter(browser: Browser, house: House) -> float:
+    """Pass the gate; tells when the page was first seen, by the clock outside."""
+    browser.enter(WHO)
+    house.wait_for_visit(WHO, bool, "the first beat")
+    return time.monotonic() - float(browser.state()["visibleMs"]) / 1000
+
+
+def test_a_visit_that_closes_normally_is_exact(browser: Browser, house: House) -> None:
+    """Reads, then closes the tab: the recorded time is the real time, to a second."""
+    seen_at = enter(browser, house)
+    stay(browser, 8)
+    browser.close_tab()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
+    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+    assert abs(visit["last_seen_at"] - visit["started_at"] - real_ms) < EXACT_MS
+
+
+def test_a_killed_browser_loses_at_most_one_step(browser: Browser, house: House) -> None:
+    """Reads, then every process is killed: what is missing is less than the step from 5 to 15 seconds."""
+    seen_at = enter(browser, house)
+    stay(browser, 8)
+    browser.kill()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.visit_of(WHO)
+    assert visit["left_at"] is None
+    assert 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms
+    assert real_ms - visit["visible_ms"] < 10_000
+
+
+def test_hidden_time_counts_nothing(browser: Browser, house: House) -> None:
+    """Reads, puts the tab away, comes back, reads on, closes: the two stretches count, the absence between them does not."""
+    seen_at = enter(browser, house)
+    stay(browser, 3)
+    tab = browser.hide()
+    hidden_at = time.monotonic()
+    stay(browser, 9)
+    browser.show(tab)
+    shown_at = time.monotonic()
+    stay(browser, 2)
+    browser.close_tab()
+    closed_at = time.monotonic()
+    real_ms = (hidden_at - seen_at + closed_at - shown_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["last_seen_at"] - visit["started_at"] > 13_000, "the last words")
+    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+    assert abs(visit["last_seen_at"] - visit["started_at"] - (closed_at - seen_at) * 1000) < EXACT_MS
+
+
+def test_a_page_never_seen_is_nothing(house: House, start_browser: Callable[[House], Browser]) -> None:
+    """Opened in the background and closed unseen: no view, no visit, though a session exists."""
+    browser = start_browser(house)
+    browser.open("/?next=/lab/cover")
+    browser.find("input[name=email]").send_keys(WHO)
+    browser.find("form[action='/gate'] button[type=submit]").click()
+    browser.wait_for_path("/lab/cover")
+    background = browser.open_in_background("/confidential")
+    stay(browser, 7)
+    browser.driver.execute_cdp_cmd("Target.closeTarget", {"targetId": background})
+    stay(browser, 1)
+    assert house.session_of(WHO)["subject"] == WHO
+    assert house.rows("views") == []
+    assert house.rows("visits") == []
+
+
+def test_visible_and_active_time_are_two_numbers(browser: Browser, house: House) -> None:
+    """Types for a while, then only looks: all of it was visible, only the typing was active."""
+    seen_at = enter(browser, house)
+    typed_from = time.monotonic()
+    stay(browser, 5, typing=True)
+    typed_ms = (time.monotonic() - typed_from) * 1000
+    stay(browser, 14)
+    browser.close_tab()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
+    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+    assert abs(visit["active_ms"] - typed_ms) < 1.5 * EXACT_MS
+
+
+def test_a_short_visit_is_exact(browser: Browser, house: House) -> None:
+    """Stays two seconds: two seconds are recorded, not none and not an average."""
+    seen_at = enter(browser, house)
+    stay(browser, 2)
+    browser.close_tab()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
+    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+
+
+def test_two_tabs_count_once(browser: Browser, house: House) -> None:
+    """Reads in one tab, then in another: the visit's visible time is their union and both views are there."""
+    seen_at = enter(browser, house)
+    stay(browser, 3)
+    browser.hide()
+    browser.open("/lab")
+    browser.wait_for_client()
+    stay(browser, 3)
+    browser.close_tab()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["last_seen_at"] - visit["started_at"] > 5_500, "the last words")
+    views = house.rows("views")
+    assert sorted(view["page"] for view in views) == ["/confidential", "/lab"]
+    assert visit["visible_ms"] <= sum(view["visible_ms"] for view in views)
+    assert real_ms - 2 * EXACT_MS < visit["visible_ms"] < real_ms + EXACT_MS

@@ -1,0 +1,129 @@
+"""The command line, as a person runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stillhere import EndedBy, SessionManager, __version__
+from stillhere.core.records import Lifecycle
+from stillhere.core.wire import Beat, Kind
+from tests.support import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INVESTOR = "investor@fund.example"
+PARTNER = "partner@ventures.example"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program and wait for it."""
+    return subprocess.run(
+        [sys.executable, "-m", "stillhere.server.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "160"},
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Keep two visits of one visitor and one of another."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('cli') / 'visits.db'}"
+    asyncio.run(_visit(url))
+    return url
+
+
+async def _visit(url: str) -> None:
+    clock = FakeClock()
+    async with SessionManager(url, clock=clock) as sessions:
+        for who, visible_ms in ((INVESTOR, 47 * 60_000), (INVESTOR, 8 * 60_000), (PARTNER, 22 * 60_000)):
+            started = await sessions.start(who)
+            await sessions.beat(started.secret, [Beat(view="v", lifecycle=Lifecycle.ACTIVE, visible_ms=0, idle_ms=0)])
+            for seen_ms in range(60_000, visible_ms, 60_000):
+                clock.advance(60_000)
+                await sessions.beat(started.secret, [Beat(view="v", lifecycle=Lifecycle.ACTIVE, visible_ms=seen_ms, idle_ms=0)])
+            clock.advance(60_000)
+            last = Beat(kind=Kind.LEAVE, view="v", visible_ms=visible_ms, active_ms=visible_ms // 2)
+            await sessions.beat(started.secret, [last])
+            await sessions.end_by_handle(started.session.handle, EndedBy.SIGNED_OUT)
+
+
+def test_visits_are_a_table_with_totals(store: str) -> None:
+    """A person sees visits, newest first, and what they add up to: 47 and 8 minutes are 55."""
+    shown = run("visits", "--store", store)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.index(PARTNER) < shown.stdout.index(INVESTOR)
+    assert "47 m 00 s" in shown.stdout
+    assert "Totals" in shown.stdout
+    assert "55 m 00 s" in shown.stdout
+
+
+def test_visits_of_one_visitor(store: str) -> None:
+    """A filter leaves the others out, also of the totals."""
+    shown = run("visits", "--store", store, "--visitor", INVESTOR)
+    assert INVESTOR in shown.stdout
+    assert PARTNER not in shown.stdout
+
+
+def test_csv_and_json_tell_the_same(store: str) -> None:
+    """Both exports have the same columns and the same values."""
+    rows = list(csv.DictReader(io.StringIO(run("visits", "--store", store, "--csv").stdout)))
+    told = json.loads(run("visits", "--store", store, "--json").stdout)
+    assert list(rows[0]) == ["visitor", "started_at", "ended_at", "open_ms", "visible_ms", "active_ms", "ended_by"]
+    assert rows == [{name: str(value) for name, value in visit.items()} for visit in told["visits"]]
+    assert [row["ended_by"] for row in rows] == ["signed_out"] * 3
+    assert {row["visitor"]: row["visible_ms"] for row in told["visitors"]} == {INVESTOR: 55 * 60_000, PARTNER: 22 * 60_000}
+
+
+def test_a_wrong_file_is_not_made() -> None:
+    """Asking for visits in a file that is not there says so, and makes none."""
+    shown = run("visits", "--store", "sqlite:////nowhere/visits.db")
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("error: there is no file /nowhere/visits.db")
+    assert "Traceback" not in shown.stderr
+
+
+def test_sessions_are_listed_and_ended(tmp_path: Path) -> None:
+    """An operator sees who is signed in, ends one by its handle, then all of one subject's."""
+    url = f"sqlite:///{tmp_path / 'visits.db'}"
+
+    async def start_three() -> list[str]:
+        async with SessionManager(url) as sessions:
+            return [(await sessions.start(who)).session.handle for who in (INVESTOR, INVESTOR, PARTNER)]
+
+    handles = asyncio.run(start_three())
+    listed = json.loads(run("sessions", "list", "--store", url, "--json").stdout)
+    assert sorted(session["handle"] for session in listed) == sorted(handles)
+    assert handles[2] in run("sessions", "list", "--store", url).stdout
+    assert "revoked" in run("sessions", "end", handles[2], "--store", url).stdout
+    assert "Ended 2 sessions" in run("sessions", "end", "--subject", INVESTOR, "--store", url).stdout
+    assert run("sessions", "list", "--store", url).stdout.strip() == "Nobody is signed in."
+
+
+def test_an_unknown_handle_is_an_error(store: str) -> None:
+    """Ending what is not there says how to see what is."""
+    shown = run("sessions", "end", "nobody", "--store", store)
+    assert shown.returncode == 1
+    assert "stillhere sessions list" in shown.stderr
+
+
+@pytest.mark.parametrize("arguments", [["sessions", "end"], ["sessions", "end", "x", "--subject", "y"], ["serve", "--no-such-flag", "1"]])
+def test_a_wrong_command_is_exit_code_two(arguments: list[str]) -> None:
+    """Mistakes of the command line are told from trouble by their exit code."""
+    assert run(*arguments).returncode == 2
+
+
+def test_the_version_is_shown() -> None:
+    """`--version` says which."""
+    assert run("--version").stdout == f"stillhere {__version__}\n"
