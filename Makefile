@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 RUN := .venv/bin
 
-.PHONY: help demo test check fix nightly client lock clean venv node chromium
+.PHONY: help demo test check fix nightly client pictures lock clean venv node chromium
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -35,6 +35,9 @@ nightly: test ## the same with many more random examples, and the slow proofs
 
 client: node ## build the client into the package
 	cd client && npm run --silent build
+
+pictures: venv chromium ## take the pictures of the documents anew
+	$(RUN)/python -m tests.e2e.pictures
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	$(RUN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \

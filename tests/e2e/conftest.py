@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tests.e2e.browser import Browser
 from tests.support import Program, serving, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 TOKEN = "a token for the tests only"
@@ -70,8 +71,12 @@ class House:
             assert json.load(answer) == {"ended": True}
 
 
+StartHouse = Callable[..., House]
+StartBrowser = Callable[[House], Browser]
+
+
 @pytest.fixture
-def start_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def start_house(tmp_path: Path) -> Iterator[StartHouse]:
     """Start the program as often as a test likes, on one file."""
     with ExitStack() as running:
 
@@ -86,13 +91,13 @@ def start_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 
 
 @pytest.fixture
-def house(start_house: Callable[..., House]) -> House:
+def house(start_house: StartHouse) -> House:
     """Start the program once."""
     return start_house()
 
 
 @pytest.fixture
-def start_browser(tmp_path: Path) -> Iterator[Callable[[House], Browser]]:
+def start_browser(tmp_path: Path) -> Iterator[StartBrowser]:
     """Start browsers, and end those that a test left running."""
     with ExitStack() as running:
 
@@ -105,6 +110,6 @@ def start_browser(tmp_path: Path) -> Iterator[Callable[[House], Browser]]:
 
 
 @pytest.fixture
-def browser(house: House, start_browser: Callable[[House], Browser]) -> Browser:
+def browser(house: House, start_browser: StartBrowser) -> Browser:
     """Start a browser at the program."""
     return start_browser(house)

@@ -10,10 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.e2e.browser import Browser
-    from tests.e2e.conftest import House
+    from tests.e2e.conftest import House, StartBrowser
 
 WHO = "investor@fund.example"
 
@@ -77,7 +75,7 @@ def test_hidden_time_counts_nothing(browser: Browser, house: House) -> None:
     assert abs(visit["last_seen_at"] - visit["started_at"] - (closed_at - seen_at) * 1000) < EXACT_MS
 
 
-def test_a_page_never_seen_is_nothing(house: House, start_browser: Callable[[House], Browser]) -> None:
+def test_a_page_never_seen_is_nothing(house: House, start_browser: StartBrowser) -> None:
     """Opened in the background and closed unseen: no view, no visit, though a session exists."""
     browser = start_browser(house)
     browser.open("/?next=/lab/cover")

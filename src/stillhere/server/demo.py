@@ -16,6 +16,5 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "activity_window": "20s",
     "sweep_interval": "5s",
     "after_gate": "/confidential",
-    "site_name": "The confidential page",
 }
 """Settings the demo starts from; flags, environment and TOML still win."""

@@ -1,0 +1,159 @@
+"""Takes the pictures of the documents: `make pictures`. Every page, light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillhere import EndedBy, Policy, SessionManager, minutes
+from stillhere.clock import system_clock
+from stillhere.core.records import Lifecycle
+from stillhere.core.wire import Beat, Kind
+from tests.e2e.browser import Browser
+from tests.support import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TOKEN = "a token for pictures only"
+LOOKS = {"light": (1280, 860, "light"), "dark": (1280, 860, "dark"), "phone": (390, 844, "light")}
+
+HISTORY = (
+    ("investor@fund.example", 26.2, 47, 41, 30, EndedBy.SIGNED_OUT),
+    ("partner@ventures.example", 25.1, 22, 20, 9, None),
+    ("analyst@corp.example", 6.4, 45, 31, 22, EndedBy.IDLE),
+    ("investor@fund.example", 4.2, 8, 8, 5, None),
+    ("counsel@law.example", 2.1, 3, 2, 1, EndedBy.REVOKED),
+    ("analyst@corp.example", 1.3, 17, 12, 11, EndedBy.SIGNED_OUT),
+)
+"""Visitor, hours ago, minutes open, visible, active, how it ended."""
+
+
+def main() -> None:
+    """Take them all, or those whose names begin with the arguments."""
+    wanted = tuple(sys.argv[1:])
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{folder}/visits.db"
+        asyncio.run(_remember(store))
+        flags = (
+            "--admin-token",
+            TOKEN,
+            "--idle-timeout",
+            "40s",
+            "--warning-timeout",
+            "30s",
+            "--beat-interval",
+            "10s",
+            "--activity-window",
+            "5s",
+        )
+        with serving(store, *flags, verb="demo", log=Path(folder) / "log") as program:
+            for look in LOOKS:
+                profile = Path(folder) / f"profile-{look}"
+                browser = Browser(profile, program.url)
+                try:
+                    _dress(browser, look)
+                    for name, take in PICTURES.items():
+                        if name.startswith(wanted) or not wanted:
+                            take(browser)
+                            time.sleep(0.6)  # let transitions end
+                            browser.driver.save_screenshot(str(IMAGES / f"{name}-{look}.png"))
+                            print(f"docs/images/{name}-{look}.png")  # noqa: T201  # says what it does
+                finally:
+                    browser.quit()
+                    shutil.rmtree(profile, ignore_errors=True)
+
+
+async def _remember(store: str) -> None:
+    """Fill the archive with visits of the last days."""
+    real = system_clock()
+    for visitor, hours_ago, open_for, visible, active, by in HISTORY:
+        at = real() - round(hours_ago * 3_600_000)
+        now = [at]
+        async with SessionManager(store, policy=Policy(idle_timeout=minutes(60)), clock=lambda now=now: now[0]) as sessions:  # type: ignore[misc]  # mypy cannot infer a default's type
+            started = await sessions.start(visitor)
+            await sessions.beat(started.secret, [Beat(view="v", tab="t", page="/confidential", lifecycle=Lifecycle.ACTIVE, idle_ms=0)])
+            now[0] = at + minutes(open_for)
+            last = Beat(
+                kind=Kind.LEAVE, view="v", visible_ms=minutes(visible), active_ms=minutes(active), scroll_pct=80, lifecycle=Lifecycle.HIDDEN
+            )
+            await sessions.beat(started.secret, [last])
+            if by is EndedBy.IDLE:
+                now[0] += minutes(90)
+            elif by is not None:
+                await sessions.end_by_handle(started.session.handle, by)
+
+
+def _dress(browser: Browser, look: str) -> None:
+    width, height, scheme = LOOKS[look]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1.5 if look == "phone" else 1, "mobile": look == "phone"},
+    )
+
+
+def _gate(browser: Browser) -> None:
+    browser.open("/?next=/confidential")
+
+
+def _page(browser: Browser) -> None:
+    browser.enter("reader@studio.example")
+    time.sleep(3)
+
+
+def _lab(browser: Browser) -> None:
+    browser.enter("reader@studio.example", then="/lab")
+    for _ in range(3):
+        browser.type()
+        browser.js("window.stillhere.session.beat()")
+        time.sleep(1.2)
+    browser.js("window.stillhere.session.check()")
+
+
+def _warning(browser: Browser) -> None:
+    browser.enter("reader@studio.example")
+    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning", 60)
+    time.sleep(2)
+
+
+def _ending(browser: Browser) -> None:
+    browser.enter("reader@studio.example", then="/lab")
+    browser.js("fetch('/lab/end', {method: 'POST', headers: {'X-Stillhere': '1'}}).then(() => window.stillhere.session.check())")
+    browser.wait(lambda: browser.js("return !!document.querySelector('stillhere-dialog')"), "the notice")
+
+
+def _signin(browser: Browser) -> None:
+    browser.wait_for_path("/")
+
+
+def _dashboard(browser: Browser) -> None:
+    browser.enter("reader@studio.example")
+    time.sleep(5)
+    browser.open("/admin")
+    if browser.path.startswith("/admin/login"):
+        browser.find("input[name=token]").send_keys(TOKEN)
+        browser.find("form[action='/admin/login'] button").click()
+    browser.wait_for_path("/admin")
+    browser.wait(lambda: "analyst@corp.example" in browser.text(), "the visits")
+
+
+PICTURES: dict[str, Callable[[Browser], None]] = {
+    "gate": _gate,
+    "page": _page,
+    "lab": _lab,
+    "warning": _warning,
+    "ending": _ending,
+    "ended": _signin,
+    "dashboard": _dashboard,
+}
+
+if __name__ == "__main__":
+    main()
