@@ -1,0 +1,74 @@
+/**
+ * Builds the bundle that the Python package ships. `--check` builds in memory and says whether the shipped one is current.
+ */
+import { readFile, writeFile, mkdir } from "node:fs/promises"
+import { gzipSync } from "node:zlib"
+import { dirname } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
+import { initial } from "./src/machine.js"
+
+const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
+const target = here("../src/stillhere/http/static/client.js")
+const { version, license } = JSON.parse(await readFile(here("package.json"), "utf8"))
+const BUDGET = { "with dialog": 5_000, "engine alone": 3_000 }
+
+/** The style sheet is written to be read; it is shipped without its white space. @type {import("esbuild").Plugin} */
+const tightCss = {
+  name: "tight-css",
+  setup({ onLoad, esbuild }) {
+    onLoad({ filter: /style\.js$/ }, async ({ path }) => {
+      const { css } = await import(path)
+      const { code } = await esbuild.transform(css, { loader: "css", minify: true })
+      return { contents: `export const css = ${JSON.stringify(code.trim())}`, loader: "js" }
+    })
+  },
+}
+
+/** What only the machine itself calls by name; the rest of its state goes by the names of the wire. */
+const open = ["options", "view", "effects", "at", "seq", "visibleMs", "activeMs", "failures"]
+const inner = RegExp(`^(${Object.keys(initial({ view: "" })).filter((name) => !open.includes(name)).join("|")})$`)
+
+/** @param {import("esbuild").BuildOptions} options */
+async function bundle(options) {
+  const { outputFiles = [] } = await build({
+    bundle: true,
+    minify: true,
+    format: "iife",
+    target: "es2020",
+    charset: "utf8",
+    legalComments: "none",
+    write: false,
+    plugins: [tightCss],
+    mangleProps: inner,
+    ...options,
+  })
+  return Buffer.from(outputFiles[0].contents)
+}
+
+const built = await bundle({
+  entryPoints: [here("src/auto.js")],
+  banner: { js: `/*! stillhere ${version} | ${license} licence */` },
+})
+const alone = `import { run } from "./src/engine.js"; window.stillhere = { start: run }`
+const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
+
+if (process.argv.includes("--check")) {
+  const shipped = await readFile(target).catch(() => Buffer.alloc(0))
+  if (!shipped.equals(built)) {
+    console.error("src/stillhere/http/static/client.js is stale: run `npm run build` in client/ and commit the result.")
+    process.exit(1)
+  }
+} else {
+  await mkdir(dirname(target), { recursive: true })
+  await writeFile(target, built)
+}
+
+for (const [name, code] of /** @type {const} */ ([["with dialog", built], ["engine alone", engine]])) {
+  const gzip = gzipSync(code, { level: 9 }).length
+  console.log(`${name.padEnd(13)} ${code.length} B raw, ${gzip} B gzip (budget ${BUDGET[name]} B)`)
+  if (gzip > BUDGET[name]) {
+    console.error(`The client is over its budget ${name}.`)
+    process.exitCode = 1
+  }
+}

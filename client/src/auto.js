@@ -1,0 +1,30 @@
+/**
+ * The bundle: `<script src="/session/client.js" defer data-…>` starts itself, with the options its own tag gives.
+ *
+ * @import { Options, Session } from "./types.js"
+ */
+import { start } from "./index.js"
+
+/** @param {HTMLScriptElement} script @returns {Options} */
+function optionsOf({ src, dataset: data }) {
+  return {
+    // The script lives beside the routes, so a changed prefix needs no configuration.
+    endpoint: data.endpoint ?? new URL(".", src).pathname.replace(/\/$/, ""),
+    interval: Number(data.interval) || undefined,
+    activityWindow: Number(data.activityWindow) || undefined,
+    notice: data.notice ? Number(data.notice) : undefined,
+    login: data.login === "off" ? false : data.login,
+    page: data.page,
+    dialog: data.dialog !== "off",
+    debug: data.debug !== undefined,
+  }
+}
+
+const script = /** @type {HTMLScriptElement | null} */ (document.currentScript)
+const given = script?.src ? optionsOf(script) : {}
+/** @type {{ start: typeof start, session?: Session }} */
+const api = { start: (options) => (api.session = start({ ...given, ...options })) }
+if (!("stillhere" in window)) {
+  Object.assign(window, { stillhere: api })
+  if (script?.src && script.dataset.manual === undefined) api.start()
+}

@@ -1,0 +1,72 @@
+/**
+ * The looks, without their white space once built. Themed from outside: `stillhere-dialog { --stillhere-accent: #0a7 }`.
+ * Canvas and CanvasText are the browser's own light and dark; the accent is mixed to be readable on either.
+ */
+export const css = `
+:host {
+  color-scheme: var(--stillhere-scheme, light dark);
+  --accent: var(--stillhere-accent, #4f46e5);
+  --line: color-mix(in srgb, CanvasText 14%, Canvas);
+}
+dialog {
+  box-sizing: border-box;
+  width: min(432px, calc(100% - 32px));
+  padding: 28px;
+  border: 1px solid var(--line);
+  border-radius: 20px;
+  background: color-mix(in srgb, var(--stillhere-text, CanvasText) 4%, var(--stillhere-surface, Canvas));
+  color: var(--stillhere-text, CanvasText);
+  font: 15px/1.5 var(--stillhere-font, system-ui, sans-serif);
+  box-shadow: 0 24px 64px -12px #0006;
+}
+dialog[open] {
+  display: grid;
+  grid-template-columns: auto 1fr;
+  gap: 24px 20px;
+}
+::backdrop {
+  background: #0b0d1273;
+  backdrop-filter: blur(4px);
+}
+.over::backdrop { backdrop-filter: blur(16px) }
+#dial {
+  display: grid;
+  place-items: center;
+  width: 72px;
+  height: 72px;
+  border-radius: 50%;
+  background:
+    radial-gradient(closest-side, Canvas 86%, #0000 88%),
+    conic-gradient(var(--accent) calc(var(--left) * 1turn), var(--line) 0);
+  font-size: 18px;
+  font-weight: 600;
+  font-variant-numeric: tabular-nums;
+}
+h2 { margin: 0; font-size: 19px; line-height: 1.3 }
+p { margin: 6px 0 0; opacity: .75 }
+p:empty { display: none }
+#spoken { position: absolute; clip-path: inset(50%) }
+footer { grid-column: 1/-1; display: flex; gap: 10px; justify-content: end }
+button {
+  min-height: 44px;
+  padding: 0 18px;
+  border: 1px solid var(--line);
+  border-radius: 12px;
+  background: 0 0;
+  color: inherit;
+  font: inherit;
+  font-weight: 600;
+}
+#primary { background: var(--accent); color: var(--stillhere-on-accent, #fff) }
+:focus-visible { outline: 3px solid color-mix(in srgb, var(--accent), CanvasText 20%); outline-offset: 2px }
+:disabled { opacity: .5 }
+.over :is(#dial, #primary ~ *, button:not(#primary)) { display: none }
+.over div { grid-column: 1/-1 }
+@media (max-width: 480px) {
+  dialog { margin-bottom: 16px }
+  footer { flex-direction: column-reverse }
+}
+@media (prefers-reduced-motion: no-preference) {
+  dialog { animation: rise .25s }
+  @keyframes rise { from { opacity: 0; transform: translateY(12px) } }
+}`

@@ -1,0 +1,67 @@
+/**
+ * Messages out, outcomes in. Knows HTTP; knows nothing of when or why.
+ *
+ * @import { Body, Outcome } from "./types.js"
+ */
+
+const TIMEOUT = 10_000
+/** Statuses that only repeat when repeated, so they wait long. 408, 425 and 429 say "later" themselves. */
+const REFUSED = /^4(?!08|25|29)/
+const REFUSED_FOR = 300_000
+const MOST = 3_600_000
+
+/**
+ * @param {string} url
+ * @param {object} body
+ * @param {number} timeout
+ */
+const post = (url, body, timeout) =>
+  fetch(url, {
+    method: "POST",
+    credentials: "same-origin",
+    // The header is what a foreign form can't set.
+    headers: { "Content-Type": "application/json", "X-Stillhere": "1" },
+    body: JSON.stringify(body),
+    redirect: "manual",
+    // So that the first beat of a very short visit is not cancelled with its page.
+    keepalive: true,
+    signal: AbortSignal.timeout?.(timeout),
+  })
+
+/**
+ * Never rejects: whatever happens is an outcome.
+ * @param {string} url
+ * @param {Body} body  as the machine made it; comes back in the outcome
+ * @param {object} [full]  what goes on the wire
+ * @param {number} [timeout]
+ * @returns {Promise<{ outcome: Outcome, status?: number, answer?: any }>}
+ */
+export async function send(url, body, full = body, timeout = TIMEOUT) {
+  let status, answer, message, retryAfterMs
+  try {
+    const response = await post(url, full, timeout)
+    status = response.status
+    retryAfterMs = Math.min(MOST, Number(response.headers.get("Retry-After")) * 1e3 || 0)
+    answer = await response.json()
+    message = answer.detail
+  } catch (error) {
+    message = String(error)
+  }
+  /** @type {Outcome} */
+  let outcome = { type: "failed", body, message: message ?? "HTTP " + status, status, retryAfterMs, random: Math.random() }
+  if (status === 401) outcome = { type: "over", over: { reason: "no_session", ...answer } }
+  // The answer to a sign-out (it travels as a `leave`) carries no deadline any more.
+  else if (status === 200 && (answer?.expiresInMs >= 0 || body.kind === "leave")) outcome = { type: "answer", body, answer }
+  else if (REFUSED.test(String(status))) outcome.retryAfterMs = REFUSED_FOR
+  return { outcome, status, answer }
+}
+
+/**
+ * Last words. text/plain needs no preflight; a refused beacon (its 64 KiB are used up) goes by fetch.
+ * @param {string} url
+ * @param {object} body
+ */
+export function sendBeacon(url, body) {
+  const blob = new Blob([JSON.stringify(body)], { type: "text/plain" })
+  if (!navigator.sendBeacon(url, blob)) post(url, body, TIMEOUT).catch(() => {})
+}

@@ -1,0 +1,93 @@
+/**
+ * The shapes that travel between the files. No code.
+ *
+ * @typedef {"check" | "beat" | "extend" | "leave"} Kind  of a message; see spec/protocol.md
+ * @typedef {"unknown" | "active" | "expiring" | "ended"} StateName
+ *   `unknown`: the server's word is missing, either not yet given or outlived by its own deadline
+ *
+ * @typedef {object} Answer  the server's 200
+ * @property {string} [state]
+ * @property {number} expiresInMs
+ * @property {number} idleInMs
+ * @property {number} absoluteInMs
+ * @property {number} warnInMs
+ * @property {number} nextBeatMs
+ * @property {boolean} canExtend
+ * @property {string | null} [accessTokenExpiresAt]
+ * @property {string} [reason]  only in the answer of /session/end
+ *
+ * @typedef {object} Over  why and when the session ended
+ * @property {string} reason
+ * @property {string} [detail]  the server's sentence for people
+ * @property {string} [endedAt]  ISO 8601
+ *
+ * @typedef {object} Body  the part of a message that the machine knows
+ * @property {Kind} kind
+ * @property {number} seq
+ * @property {string} view
+ * @property {number} visibleMs
+ * @property {number} activeMs
+ * @property {number} [idleMs]
+ * @property {string} lifecycle
+ * @property {number} [ageMs]
+ *
+ * @typedef {object} Countdown  what is left of an answer some time later
+ * @property {StateName} state
+ * @property {number | null} expiresInMs
+ * @property {number | null} warnInMs
+ * @property {number | null} idleInMs
+ * @property {number | null} absoluteInMs
+ *
+ * @typedef {{ canExtend: boolean, failures: number, visibleMs: number, activeMs: number, idleMs: number | null, view: string }} Totals
+ * @typedef {Countdown & Totals & { tab: string }} Snapshot
+ *
+ * @typedef {{ type: "answer", answer: Answer, body: Body }
+ *   | { type: "over", over: Over }
+ *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number
+ *     }} Outcome
+ * @typedef {{ type: "visible" | "hidden" | "online" | "pagehide" | "input" | "timer"
+ *   | "stay" | "dismiss" | "check" | "beat" | "end" | "stop" }
+ *   | { type: "restored", view: string, visible: boolean } | Outcome} Event
+ *
+ * @typedef {{ type: "send", path: string, body: Body }
+ *   | { type: "beacon", body: Body }
+ *   | { type: "timer", at: number }
+ *   | { type: "warn" } | { type: "unwarn" } | { type: "redirect" }
+ *   | Emitted} Effect
+ * @typedef {{ type: "state" | "expiring" | "extended" }
+ *   | { type: "refreshed", detail: Answer }
+ *   | { type: "ended", detail: Over }
+ *   | { type: "error", detail: { message: string, status?: number, retryInMs: number } }} Emitted
+ *   without detail the snapshot is told
+ *
+ * @typedef {object} UI  the part that people see; left out when headless
+ * @property {(snapshot: Snapshot) => void} warn
+ * @property {(over: Over, leave: (() => void) | null) => void} notice
+ * @property {() => void} hide
+ *
+ * @typedef {object} Options
+ * @property {string} [endpoint]  where the session routes are; default "/session"
+ * @property {number} [interval]  ms between two beats; wins over the server's when shorter
+ * @property {string | false} [login]  the sign-in page; default "/"; false: no redirect
+ * @property {number} [activityWindow]  ms after an input in which a person still counts as active; default 120000
+ * @property {string} [page]  what to call this page; default its path
+ * @property {boolean} [dialog]  false: no dialog and no notice, events only
+ * @property {number} [notice]  ms the ending notice stays before the redirect; default 2500, at least 500
+ * @property {boolean} [debug]  console.debug every message
+ * @property {Record<string, any>} [texts]  replaces any of the texts in dialog.js, or a reason's sentence
+ * @property {(over: Over) => void} [onSessionExpired]  with this and no `login`, the ending is the application's own affair
+ * @property {(answer: Answer) => void} [onRefreshed]
+ * @property {(error: Error) => void} [onError]
+ *
+ * @typedef {object} Session
+ * @property {() => Snapshot} state
+ * @property {(name: string, fn: (detail: any) => void) => () => void} on
+ * @property {() => void} check
+ * @property {() => void} beat
+ * @property {() => void} extend
+ * @property {() => void} activity
+ * @property {() => Promise<Over>} end
+ * @property {(quiet: boolean) => void} quiet
+ * @property {() => void} stop
+ */
+export {}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict"
+import { createServer } from "node:http"
+import { after, before, test } from "node:test"
+import { send } from "../src/transport.js"
+
+/** @type {{ status: number, headers?: Record<string, string>, body?: string, hold?: boolean }} */
+let reply
+/** @type {{ headers: import("node:http").IncomingHttpHeaders, body: string }} */
+let got
+const server = createServer(async (request, response) => {
+  let body = ""
+  for await (const chunk of request) body += chunk
+  got = { headers: request.headers, body }
+  if (!reply.hold) response.writeHead(reply.status, reply.headers).end(reply.body)
+})
+let url = ""
+before(async () => {
+  await new Promise((done) => server.listen(0, "127.0.0.1", () => done(null)))
+  url = `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}/session/beat`
+})
+after(() => void (server.closeAllConnections(), server.close()))
+
+/** @type {import("../src/types.js").Body} */
+const body = { kind: "beat", seq: 0, view: "v", visibleMs: 0, activeMs: 0, lifecycle: "active" }
+/** @param {typeof reply} answer @param {number} [timeout] @returns {Promise<any>} */
+const ask = async (answer, timeout) => {
+  reply = answer
+  return (await send(url, body, { ...body, tab: "t" }, timeout)).outcome
+}
+
+test("a 200 is an answer, and the message is JSON with the header that no form can set", async () => {
+  const outcome = await ask({ status: 200, body: '{"expiresInMs": 5, "success": true}' })
+  assert.deepEqual(outcome, { type: "answer", answer: { expiresInMs: 5, success: true }, body })
+  assert.equal(outcome.body, body)
+  assert.equal(got.headers["x-stillhere"], "1")
+  assert.equal(got.headers["content-type"], "application/json")
+  assert.deepEqual(JSON.parse(got.body), { ...body, tab: "t" })
+})
+
+test("a 401 is the end, with the server's reason, or none", async () => {
+  assert.deepEqual((await ask({ status: 401, body: '{"reason": "absolute"}' })).over, { reason: "absolute" })
+  assert.deepEqual((await ask({ status: 401, body: "<html>" })).over, { reason: "no_session" })
+})
+
+test("503 and 429 ask for patience, for as long as they say", async () => {
+  for (const status of [503, 429]) {
+    const { type, retryAfterMs } = await ask({ status, headers: { "Retry-After": "7" } })
+    assert.deepEqual([type, retryAfterMs], ["failed", 7_000])
+  }
+})
+
+test("a Retry-After that is absurd or a date is no promise", async () => {
+  assert.equal((await ask({ status: 503, headers: { "Retry-After": "999999999" } })).retryAfterMs, 3_600_000)
+  assert.equal((await ask({ status: 503, headers: { "Retry-After": "Sat, 21 Nov 2026 10:00:00 GMT" } })).retryAfterMs, 0)
+})
+
+test("a refusal that would only repeat is left alone for minutes", async () => {
+  for (const status of [400, 403, 404, 405, 413, 415, 422]) {
+    const { type, retryAfterMs, message } = await ask({ status, body: '{"detail": "no"}' })
+    assert.deepEqual([type, retryAfterMs, message], ["failed", 300_000, "no"])
+  }
+  for (const status of [408, 425, 500, 502]) assert.equal((await ask({ status })).retryAfterMs, 0)
+})
+
+test("a page of HTML or half an answer is trouble, not an end", async () => {
+  assert.equal((await ask({ status: 200, body: "<html>Sign in to the Wi-Fi</html>" })).type, "failed")
+  assert.equal((await ask({ status: 200, body: "{}" })).type, "failed")
+})
+
+test("a redirect is not followed", async () => {
+  assert.equal((await ask({ status: 302, headers: { Location: "/login" } })).type, "failed")
+})
+
+test("silence ends after the timeout, and a dead server at once", async () => {
+  assert.equal((await ask({ status: 200, hold: true }, 50)).type, "failed")
+  const { outcome } = await send("http://127.0.0.1:9/", body)
+  assert.equal(outcome.type, "failed")
+})
+
+test("the answer to a sign-out needs no deadline", async () => {
+  reply = { status: 200, body: '{"success": true, "reason": "signed_out"}' }
+  const { outcome } = await send(url, { ...body, kind: "leave" })
+  assert.equal(outcome.type, "answer")
+})
