@@ -1,18 +1,19 @@
 /**
  * The looks, without their white space once built. Themed from outside: `stillhere-dialog { --stillhere-accent: #0a7 }`.
+ * Names of our own begin with an underscore, so that no page's `--accent` can meet them.
  * Canvas and CanvasText are the browser's own light and dark; the accent is mixed to be readable on either.
  */
 export const css = `
 :host {
   color-scheme: var(--stillhere-scheme, light dark);
-  --accent: var(--stillhere-accent, #4f46e5);
-  --line: color-mix(in srgb, CanvasText 14%, Canvas);
+  --_accent: var(--stillhere-accent, #4f46e5);
+  --_line: color-mix(in srgb, CanvasText 14%, Canvas);
 }
 dialog {
   box-sizing: border-box;
   width: min(432px, calc(100% - 32px));
   padding: 28px;
-  border: 1px solid var(--line);
+  border: 1px solid var(--_line);
   border-radius: 20px;
   background: color-mix(in srgb, var(--stillhere-text, CanvasText) 4%, var(--stillhere-surface, Canvas));
   color: var(--stillhere-text, CanvasText);
@@ -37,7 +38,7 @@ dialog[open] {
   border-radius: 50%;
   background:
     radial-gradient(closest-side, Canvas 86%, #0000 88%),
-    conic-gradient(var(--accent) calc(var(--left) * 1turn), var(--line) 0);
+    conic-gradient(var(--_accent) calc(var(--left) * 1turn), var(--_line) 0);
   font-size: 18px;
   font-weight: 600;
   font-variant-numeric: tabular-nums;
@@ -50,15 +51,15 @@ footer { grid-column: 1/-1; display: flex; gap: 10px; justify-content: end }
 button {
   min-height: 44px;
   padding: 0 18px;
-  border: 1px solid var(--line);
+  border: 1px solid var(--_line);
   border-radius: 12px;
   background: 0 0;
   color: inherit;
   font: inherit;
   font-weight: 600;
 }
-#primary { background: var(--accent); color: var(--stillhere-on-accent, #fff) }
-:focus-visible { outline: 3px solid color-mix(in srgb, var(--accent), CanvasText 20%); outline-offset: 2px }
+#primary { background: var(--_accent); color: var(--stillhere-on-accent, #fff) }
+:focus-visible { outline: 3px solid color-mix(in srgb, var(--_accent), CanvasText 20%); outline-offset: 2px }
 :disabled { opacity: .5 }
 .over :is(#dial, #primary ~ *, button:not(#primary)) { display: none }
 .over div { grid-column: 1/-1 }

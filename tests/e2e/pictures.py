@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 import tempfile
 import time
@@ -55,20 +54,28 @@ def main() -> None:
             "5s",
         )
         with serving(store, *flags, verb="demo", log=Path(folder) / "log") as program:
-            for look in LOOKS:
-                profile = Path(folder) / f"profile-{look}"
-                browser = Browser(profile, program.url)
-                try:
-                    _dress(browser, look)
-                    for name, take in PICTURES.items():
-                        if name.startswith(wanted) or not wanted:
-                            take(browser)
-                            time.sleep(0.6)  # let transitions end
-                            browser.driver.save_screenshot(str(IMAGES / f"{name}-{look}.png"))
-                            print(f"docs/images/{name}-{look}.png")  # noqa: T201  # says what it does
-                finally:
-                    browser.quit()
-                    shutil.rmtree(profile, ignore_errors=True)
+            reader = Browser(Path(folder) / "reader", program.url)
+            try:
+                reader.enter("counsel@law.example")
+                for look in LOOKS:
+                    _take_all(look, Browser(Path(folder) / look, program.url), reader, wanted)
+            finally:
+                reader.quit()
+
+
+def _take_all(look: str, browser: Browser, reader: Browser, wanted: tuple[str, ...]) -> None:
+    """Take every picture in one look, while somebody reads in another browser."""
+    try:
+        _dress(browser, look)
+        for name, take in PICTURES.items():
+            if name.startswith(wanted) or not wanted:
+                reader.type()
+                take(browser)
+                time.sleep(0.6)  # let transitions end
+                browser.driver.save_screenshot(str(IMAGES / f"{name}-{look}.png"))
+                print(f"docs/images/{name}-{look}.png")  # noqa: T201  # says what it does
+    finally:
+        browser.quit()
 
 
 async def _remember(store: str) -> None:
@@ -135,24 +142,23 @@ def _signin(browser: Browser) -> None:
 
 
 def _dashboard(browser: Browser) -> None:
-    browser.enter("reader@studio.example")
-    time.sleep(5)
     browser.open("/admin")
     if browser.path.startswith("/admin/login"):
         browser.find("input[name=token]").send_keys(TOKEN)
         browser.find("form[action='/admin/login'] button").click()
     browser.wait_for_path("/admin")
-    browser.wait(lambda: "analyst@corp.example" in browser.text(), "the visits")
+    browser.wait(lambda: "analyst@corp.example" in browser.js("return document.body.textContent"), "the visits")
+    time.sleep(3)
 
 
 PICTURES: dict[str, Callable[[Browser], None]] = {
+    "dashboard": _dashboard,
     "gate": _gate,
     "page": _page,
     "lab": _lab,
     "warning": _warning,
     "ending": _ending,
     "ended": _signin,
-    "dashboard": _dashboard,
 }
 
 if __name__ == "__main__":

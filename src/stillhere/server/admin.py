@@ -216,6 +216,7 @@ class Admin:
             "title": view.title if view else None,
             "lifecycle": view.lifecycle if view else None,
             "state": ("expiring" if stand.expiring else "active") if alive else "ended",
+            "endedBy": visit.ended_by,
             "present": not left,
             "left": left and now - visit.ended_at <= JUST_LEFT_MS,
             "startedAt": instant(visit.started_at),

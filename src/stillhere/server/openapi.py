@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stillhere import __version__
-from stillhere.archive.records import VisitorTotals
 from stillhere.core.wire import Answer, Message
 
 if TYPE_CHECKING:
@@ -38,16 +37,33 @@ class Problem(msgspec.Struct):
     endedAt: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815  # a name on the wire
 
 
+class Visitor(msgspec.Struct, rename="camel"):
+    """All visits of one visitor, added up.
+
+    Attributes:
+        visitor: who.
+        visits: how many.
+        open_ms, visible_ms, active_ms: sums over the visits.
+        first_at, last_at: start of the first and end of the last, ISO 8601.
+    """
+
+    visitor: str
+    visits: int
+    open_ms: int
+    visible_ms: int
+    active_ms: int
+    first_at: str
+    last_at: str
+
+
 def openapi(http: HttpConfig) -> dict[str, Any]:
     """Describe the routes.
 
     Args:
         http: how the session routes are offered.
     """
-    schemas, components = msgspec.json.schema_components(
-        [Message, Answer, Problem, VisitorTotals], ref_template="#/components/schemas/{name}"
-    )
-    message, answer, problem, totals = schemas
+    schemas, components = msgspec.json.schema_components([Message, Answer, Problem, Visitor], ref_template="#/components/schemas/{name}")
+    message, answer, problem, visitor = schemas
     prefix = http.prefix.rstrip("/")
     over = _problem("The session is over, finally; `reason` says why.", problem)
     told = {"200": _json("How the session stands.", answer), "401": over}
@@ -65,7 +81,9 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
             f"{prefix}/beat": {"post": _operation("beat", "Say that somebody is there", {**told, **posted}, body=beat_body, headers=True)},
             http.prefix: {
                 "get": _operation(
-                    "look", "Ask how the session stands; writes nothing", {**told, "429": posted["429"], "503": posted["503"]}
+                    "look",
+                    "Ask how the session stands; writes nothing",
+                    {**told, **{status: posted[status] for status in ("413", "429", "503")}},
                 )
             },
             f"{prefix}/end": {
@@ -102,15 +120,19 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
             },
             "/admin/api/visitors": {
                 "get": _admin(
-                    "visitors", "Totals of every visitor", {"200": _json("Totals.", _object(visitors={"type": "array", "items": totals}))}
+                    "visitors", "Totals of every visitor", {"200": _json("Totals.", _object(visitors={"type": "array", "items": visitor}))}
                 ),
             },
             "/admin/api/sessions/{handle}/end": {
                 "post": _admin(
                     "revoke",
                     "End a session",
-                    {"200": _json("Ended.", _object(ended={"const": True})), "404": _problem("No such session.", problem)},
-                    parameters=[_in_path("handle")],
+                    {
+                        "200": _json("Ended.", _object(ended={"const": True})),
+                        "403": posted["403"],
+                        "404": _problem("No such session.", problem),
+                    },
+                    parameters=[_in_path("handle"), *_own_headers()],
                 ),
             },
             "/healthz": {"get": _operation("alive", "The process is up", {"200": _typed("ok", "text/plain")})},
@@ -197,6 +219,16 @@ def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+def _own_headers() -> list[dict[str, Any]]:
+    return [
+        {"name": header, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for header, text in (
+            ("X-Heartbeat", "`true` makes this a check that extends nothing."),
+            ("X-Stillhere", "Any value: sent by our own client."),
+        )
+    ]
+
+
 def _operation(
     name: str,
     summary: str,
@@ -207,19 +239,7 @@ def _operation(
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": name, "summary": summary, "responses": responses}
     if headers:
-        operation["parameters"] = [
-            {
-                "name": header,
-                "in": "header",
-                "required": False,
-                "description": text,
-                "schema": {"type": "string"},
-            }
-            for header, text in (
-                ("X-Heartbeat", "`true` makes this a check that extends nothing."),
-                ("X-Stillhere", "Any value: sent by our own client."),
-            )
-        ]
+        operation["parameters"] = _own_headers()
     if body is not None:
         operation["requestBody"] = body
     return operation

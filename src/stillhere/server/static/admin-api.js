@@ -8,7 +8,8 @@
  * @property {string | null} page
  * @property {string | null} title
  * @property {string | null} lifecycle
- * @property {"active" | "expiring"} state
+ * @property {"active" | "expiring" | "ended"} state
+ * @property {string | null} endedBy how the visit ended, once it did
  * @property {boolean} present
  * @property {boolean} left
  * @property {string} startedAt

@@ -1,7 +1,7 @@
 // Who is here now.
 
 import { endSession } from "./admin-api.js"
-import { cell, standIn } from "./admin-parts.js"
+import { cell, endingWord, standIn } from "./admin-parts.js"
 import { byId, el, reconcile, setText } from "./dom.js"
 import { ago, count, duration, plural, remaining } from "./format.js"
 
@@ -74,7 +74,9 @@ class HereRow {
     setText(this.last, ago(idle))
     this.fill.style.width = `${(100 * left) / Math.max(1, left + idle)}%`
     this.bar.className = warm ? "bar warm" : "bar"
-    setText(this.left, left > 0 ? `${remaining(left)} left` : "due now")
+    const over = this.here.state === "ended"
+    this.bar.hidden = this.end.hidden = over
+    setText(this.left, over ? `session over, ${endingWord(this.here.endedBy ?? "")}` : left > 0 ? `${remaining(left)} left` : "due now")
     setText(this.note, how === "left" ? `just left, ${ago(lastSeenMs + since)}`
       : how === "background" ? `in the background, seen ${ago(lastSeenMs + since)}`
       : tabs > 1 ? plural(tabs, "tab") : "")

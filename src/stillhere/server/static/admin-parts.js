@@ -36,12 +36,15 @@ const ENDINGS = /** @type {Record<string, string>} */ ({
   token_reuse: "token reuse", provider: "provider",
 })
 
+/** @param {string} endedBy */
+export const endingWord = endedBy => ENDINGS[endedBy] ?? endedBy.replaceAll("_", " ")
+
 /**
  * Why a visit ended, with its definition on hover and focus.
  * @param {string} endedBy
  */
 export function ending(endedBy) {
-  const word = ENDINGS[endedBy] ?? endedBy.replaceAll("_", " ")
+  const word = endingWord(endedBy)
   const id = `def-by-${endedBy}`
   if (!document.getElementById(id)) return el("span", {}, word)
   return el("span", { class: "term", tabindex: 0, "aria-describedby": id }, word)
