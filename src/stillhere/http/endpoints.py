@@ -152,7 +152,11 @@ class SessionEndpoints:
         if not self._is_listed(request):
             return response
         origin = request.header("origin") or ""
-        more = (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
+        more = (
+            ("access-control-allow-origin", origin),
+            ("access-control-allow-credentials", "true"),
+            ("access-control-expose-headers", "retry-after"),  # or a client of another origin could not keep to it
+        )
         return msgspec.structs.replace(response, headers=(*response.headers, *more))
 
 

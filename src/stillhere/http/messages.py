@@ -35,7 +35,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_withheld(self) -> bool:
         """The request says that it must not count as activity: `X-Heartbeat: true`."""
-        return self.headers.get("x-heartbeat", "").strip().lower() == "true"
+        # A header that came twice is joined with a comma; one `true` among them is enough to withhold.
+        return any(part.strip().lower() == "true" for part in self.headers.get("x-heartbeat", "").split(","))
 
 
 Headers = tuple[tuple[str, str], ...]

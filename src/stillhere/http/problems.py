@@ -55,7 +55,7 @@ def over(session: Session | None, ending: Ending | None) -> Response:
     return problem(
         401,
         sentence,
-        headers=(("www-authenticate", f'Session realm="session", reason="{reason}"'),),
+        headers=(("www-authenticate", f'Session realm="stillhere", reason="{reason}"'),),
         members={"title": "Session over", "reason": reason, "message": sentence, **ended},
     )
 

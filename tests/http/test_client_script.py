@@ -1,0 +1,70 @@
+"""The client's script: the only thing under the prefix that may be kept."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+
+from tests.http.doubles import UNKNOWN_SECRET, Web, header
+
+SCRIPT = files("stillhere.http").joinpath("static/client.js").read_bytes()
+
+
+def version(web: Web) -> str:
+    """Tell the script's version."""
+    return web.endpoints.client_url.partition("?v=")[2]
+
+
+async def test_the_script_is_served_as_it_is() -> None:
+    """The bytes of the package, as JavaScript that no browser will take for anything else, to be asked for anew each time."""
+    answer = await Web().ask("GET", "/session/client.js")
+    assert answer.status == 200
+    assert answer.body == SCRIPT
+    assert header(answer, "content-type") == "text/javascript; charset=utf-8"
+    assert header(answer, "x-content-type-options") == "nosniff"
+    assert header(answer, "cache-control") == "public, no-cache"
+
+
+@pytest.mark.parametrize("prefix", ["", "a=1&", "v=old&"])
+async def test_asked_for_by_version_it_is_kept_for_a_year(prefix: str) -> None:
+    """Under the address with its version it never changes, so it may be kept."""
+    web = Web()
+    answer = await web.ask("GET", "/session/client.js", query=f"{prefix}v={version(web)}")
+    assert header(answer, "cache-control") == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("query", ["v=", "v=0000000000000000", "x=1", "v"])
+async def test_another_version_is_not_kept(query: str) -> None:
+    """An address with an old version answers today's script and is not kept under the old name."""
+    answer = await Web().ask("GET", "/session/client.js", query=query)
+    assert answer.body == SCRIPT
+    assert header(answer, "cache-control") == "public, no-cache"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("pattern", ["{}", "W/{}", '"other", {}', '"other" , W/{} '])
+async def test_who_has_it_is_told_so(method: str, pattern: str) -> None:
+    """With its ETag in If-None-Match the answer is 304 without a body."""
+    web = Web()
+    etag = header(await web.ask("GET", "/session/client.js"), "etag") or ""
+    answer = await web.ask(method, "/session/client.js", headers={"if-none-match": pattern.format(etag)})
+    assert answer.status == 304
+    assert answer.body == b""
+    assert header(answer, "etag") == etag
+    assert header(answer, "cache-control") == "public, no-cache"
+
+
+@pytest.mark.parametrize("tag", ['"other"', "", "*x", "{}"])
+async def test_another_etag_gets_the_script(tag: str) -> None:
+    """An ETag of something else gets the whole script."""
+    assert (await Web().ask("GET", "/session/client.js", headers={"if-none-match": tag})).body == SCRIPT
+
+
+async def test_the_script_is_the_same_for_everyone() -> None:
+    """It depends on nobody: with any cookie the answer is the same, and it sets none."""
+    web = Web()
+    started = await web.sign_in()
+    answers = [await web.ask("GET", "/session/client.js", secret=secret) for secret in (None, UNKNOWN_SECRET, started.secret)]
+    assert answers[0] == answers[1] == answers[2]
+    assert header(answers[0], "set-cookie") is None

@@ -1,0 +1,60 @@
+"""How the routes are offered is checked when it is said, not when somebody comes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from stillhere.errors import SettingsError
+from stillhere.http.config import HttpConfig
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"prefix": "session"}, "'session' is not a path for a session route"),
+    ({"prefix": "/session/"}, "'/session/' is not a path"),
+    ({"prefix": "/s?x"}, "is not a path"),
+    ({"prefix": "/s#x"}, "is not a path"),
+    ({"extra_paths": {"beat": ("keepalive",)}}, "'keepalive' is not a path"),
+    ({"cookie_name": "my session"}, "'my session' is not a cookie name"),
+    ({"cookie_name": ""}, "'' is not a cookie name"),
+    ({"loopback_cookie_name": "a;b"}, "'a;b' is not a cookie name"),
+    ({"allowed_origins": ("https://app.example/",)}, "is not an origin"),
+    ({"allowed_origins": ("*",)}, "is not an origin"),
+    ({"allowed_origins": ("null",)}, "is not an origin"),
+    ({"trusted_proxies": ("10.0.0.1/8",)}, "is not an address or network"),
+    ({"trusted_proxies": ("everyone",)}, "is not an address or network"),
+    ({"beats_per_minute": 0}, "beats_per_minute must be at least 1, not 0"),
+    ({"messages_per_minute": -1}, "messages_per_minute must be at least 1, not -1"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG)
+def test_what_cannot_work_is_refused_with_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    """A value that cannot work is refused at once, and the message shows it."""
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        HttpConfig(**wrong)
+
+
+def test_paths_of_the_default_prefix() -> None:
+    """The four routes are where the protocol says."""
+    assert HttpConfig().paths() == {
+        "/session": "look",
+        "/session/beat": "beat",
+        "/session/end": "end",
+        "/session/client.js": "client",
+    }
+
+
+def test_paths_of_another_prefix_and_of_existing_clients() -> None:
+    """The prefix can be changed, also to the root, and each route can have more paths."""
+    config = HttpConfig(prefix="/", extra_paths={"beat": ("/keepalive", "/api/auth/heartbeat"), "look": ("/auth/me",)})
+    assert config.paths() == {
+        "/": "look",
+        "/beat": "beat",
+        "/end": "end",
+        "/client.js": "client",
+        "/keepalive": "beat",
+        "/api/auth/heartbeat": "beat",
+        "/auth/me": "look",
+    }
