@@ -68,19 +68,34 @@ class Batcher:
             await asyncio.wait([self._sending])
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH_LIMIT], self._waiting[BATCH_LIMIT:]
-            await self._send_batch(batch)
-        self._sending = None
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH_LIMIT], self._waiting[BATCH_LIMIT:]
+                await self._send_batch(batch)
+        except asyncio.CancelledError:
+            # The loop is being torn down, or a store gave up: nobody may be left waiting for ever.
+            _fail(self._waiting, StoreError("the session store was interrupted"))
+            self._waiting = []
+            raise
+        finally:
+            self._sending = None
 
     async def _send_batch(self, batch: Sequence[tuple[Claim, asyncio.Future[Outcome]]]) -> None:
         try:
             outcomes = await self._send([claim for claim, _ in batch])
+            answered = list(zip(batch, outcomes, strict=True))
+        except asyncio.CancelledError:
+            _fail(batch, StoreError("the session store was interrupted"))
+            raise
         except Exception as error:  # noqa: BLE001  # whatever went wrong is handed to everyone who waits for this batch
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(batch, error)
             return
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
+        for (_, future), outcome in answered:
             if not future.done():  # its caller went away; the claim counts all the same
                 future.set_result(outcome)
+
+
+def _fail(batch: Sequence[tuple[Claim, asyncio.Future[Outcome]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

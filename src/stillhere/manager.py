@@ -130,7 +130,8 @@ class SessionManager:
     async def close(self) -> None:
         """Answer what is under way, let the hooks finish, then let go of the store."""
         await self._batcher.drain()
-        await asyncio.gather(*self._hooks)
+        while self._hooks:  # a hook may end other sessions, which calls more of them
+            await asyncio.wait(self._hooks)
         await self.store.close()
 
     async def start(self, subject: str, *, attributes: Mapping[str, Any] | None = None, replaces: str | None = None) -> Started:
@@ -187,7 +188,7 @@ class SessionManager:
             return NO_SESSION
         id_hash = hash_secret(secret)
         claims = [claim_of(beat, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
-        return self._verdict(await self._batcher.submit(claims), visible_ms=claims[-1].visible_ms)
+        return self._verdict(await self._batcher.submit(claims), visible_ms=beats[-1].visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
         """Extend a session because its person chose to stay."""
@@ -293,7 +294,7 @@ class SessionManager:
             self._hooks.add(task)
             task.add_done_callback(self._hooks.discard)
 
-    def _verdict(self, outcome: Outcome, *, visible_ms: int = 0) -> Verdict:
+    def _verdict(self, outcome: Outcome, *, visible_ms: int | None = None) -> Verdict:
         session, now = outcome.session, self.clock()
         if session is None:
             return NO_SESSION

@@ -45,7 +45,7 @@ async def test_a_living_session_is_told_how_it_stands() -> None:
         "idleInMs": minutes(19.5),
         "absoluteInMs": hours(24) - seconds(30),
         "warnInMs": minutes(17.5),
-        "nextBeatMs": seconds(5),
+        "nextBeatMs": minutes(3),
         "canExtend": True,
         "accessTokenExpiresAt": None,
         "success": True,

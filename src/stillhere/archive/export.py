@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("visitor", "started_at", "ended_at", "open_ms", "visible_ms", "active_ms", "ended_by")
 
-# A spreadsheet takes a cell that begins like this for a formula (OWASP: CSV Injection).
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that begins like this for a formula (OWASP: CSV Injection); the last four are full-width signs.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def exported(visit: VisitReport) -> Mapping[str, str | int | None]:
@@ -33,7 +35,7 @@ def exported(visit: VisitReport) -> Mapping[str, str | int | None]:
 
 def instant(at: int) -> str:
     """Write an instant in ISO 8601 and UTC, to the millisecond."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def csv_lines(visits: AsyncIterator[VisitReport]) -> AsyncIterator[str]:

@@ -95,11 +95,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LONGEST_SPAN:
                 raise PolicyError(f"{name} must be a whole number of milliseconds from 1 to {LONGEST_SPAN}, not {value!r}")
-        if list(self.ramp) != sorted(set(self.ramp)) or any(mark <= 0 for mark in self.ramp):
-            raise PolicyError(f"ramp must rise from above 0, not {self.ramp!r}")
+        if any(type(mark) is not int or mark <= 0 for mark in self.ramp) or list(self.ramp) != sorted(set(self.ramp)):
+            raise PolicyError(f"ramp must rise from above 0 in whole milliseconds, not {self.ramp!r}")
         for name, kind in (("beats_extend", BeatsExtend), ("requests_extend", RequestsExtend)):
             if getattr(self, name) not in tuple(kind):
                 raise PolicyError(f"{name} must be one of {', '.join(kind)}, not {getattr(self, name)!r}")
+            # A plain "always" is equal to the member but is not it, and the rules ask which it is.
+            msgspec.structs.force_setattr(self, name, kind(getattr(self, name)))
 
     def _refuse_impossible_relations(self) -> None:
         for smaller, larger, why in (

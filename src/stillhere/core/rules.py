@@ -75,7 +75,7 @@ def ending(session: Session, *, now: int) -> Ending | None:
 
 
 def standing(session: Session, *, policy: Policy, now: int) -> Standing:
-    """Tell how a living session stands. For one that is over, every span is 0."""
+    """Tell how a living session stands. No span goes below 0."""
     over_at = deadline(session)
     warn_in = max(0, over_at - policy.warning_timeout - now)
     return Standing(
@@ -88,10 +88,15 @@ def standing(session: Session, *, policy: Policy, now: int) -> Standing:
     )
 
 
-def next_beat_in(policy: Policy, visible_ms: int) -> int:
-    """Tell how much more visible time may pass before the next beat: up to the next mark of the ramp, then the interval."""
+def next_beat_in(policy: Policy, visible_ms: int | None) -> int:
+    """Tell how much more visible time may pass before the next beat: up to the next mark of the ramp, then the interval.
+
+    Args:
+        policy: has the ramp and the interval.
+        visible_ms: how long the view has been visible, or None if nothing is known of it; then the interval.
+    """
     for mark in policy.ramp:
-        if mark > visible_ms:
+        if visible_ms is not None and mark > visible_ms:
             return min(mark - visible_ms, policy.beat_interval)
     return policy.beat_interval
 

@@ -24,7 +24,7 @@ def open_store(url: str) -> tuple[Store, Archive]:
     scheme, separator, _ = url.partition("://")
     if separator and scheme == "memory":
         from stillhere.archive.memory import MemorySource  # noqa: PLC0415  # a store's parts load only where it is used
-        from stillhere.stores.memory import MemoryStore  # noqa: PLC0415
+        from stillhere.stores.memory import MemoryStore  # noqa: PLC0415  # as above
 
         memory = MemoryStore()
         return memory, Archive(MemorySource(memory))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session, View, Visit
 from stillhere.core.rules import apply_claim, end_session, ending, rotate_id
-from stillhere.errors import SessionExists
+from stillhere.errors import SessionExists, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +27,11 @@ class MemoryStore:
         self.views: dict[str, dict[str, View]] = {}
         self.visits: dict[str, list[Visit]] = {}
         self._handles: dict[str, str] = {}
+        self._is_closed = False
 
     async def create(self, session: Session) -> None:
         """See `Store.create`."""
+        self._refuse_if_closed()
         if session.id_hash in self._handles or session.handle in self.sessions:
             raise SessionExists(session.handle)
         self._handles[session.id_hash] = session.handle
@@ -37,6 +39,7 @@ class MemoryStore:
 
     async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
         """See `Store.beat`."""
+        self._refuse_if_closed()
         return [self._beat(claim, visit_gap=visit_gap, now=now) for claim in claims]
 
     def _beat(self, claim: Claim, *, visit_gap: int, now: int) -> Outcome:
@@ -64,15 +67,18 @@ class MemoryStore:
 
     async def get(self, id_hash: str) -> Session | None:
         """See `Store.get`."""
+        self._refuse_if_closed()
         handle = self._handles.get(id_hash)
         return None if handle is None else self.sessions[handle]
 
     async def find(self, handle: str) -> Session | None:
         """See `Store.find`."""
+        self._refuse_if_closed()
         return self.sessions.get(handle)
 
     async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
         """See `Store.rotate`."""
+        self._refuse_if_closed()
         handle = self._handles.get(id_hash)
         rotated = None if handle is None else rotate_id(self.sessions[handle], new_id_hash, now=now)
         if handle is None or rotated is None:
@@ -86,6 +92,7 @@ class MemoryStore:
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """See `Store.end`."""
+        self._refuse_if_closed()
         before = self.sessions.get(handle)
         if before is None:
             return Outcome(session=None)
@@ -94,11 +101,13 @@ class MemoryStore:
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
+        self._refuse_if_closed()
         living = [session for session in self.sessions.values() if ending(session, now=now) is None and subject in {None, session.subject}]
         return sorted(living, key=lambda session: (-session.last_seen_at, session.handle))[:limit]
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`."""
+        self._refuse_if_closed()
         lapsed = [
             end_session(session, EndedBy.IDLE, now=now)
             for session in self.sessions.values()
@@ -109,6 +118,12 @@ class MemoryStore:
 
     async def ping(self) -> None:
         """See `Store.ping`."""
+        self._refuse_if_closed()
 
     async def close(self) -> None:
         """See `Store.close`."""
+        self._is_closed = True
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise StoreError("the session store is closed")

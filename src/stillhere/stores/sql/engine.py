@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,20 +17,21 @@ from sqlalchemy.exc import ArgumentError
 from stillhere.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy import Connection, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_S: Final = 5
 """How long to wait while another process writes."""
 
+_TRY_S: Final = 0.05
+"""How long one try to switch to the write-ahead log waits."""
+
 _PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     # FULL: the log is synced before a transaction is answered, so a power cut loses nothing either.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}",
 )
 
 
@@ -39,29 +43,60 @@ def open_engine(url: str) -> Engine:
         StoreError: if the file cannot be made.
     """
     try:
-        path = make_url(url).database
-    except ArgumentError as error:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
         raise SettingsError(f"{url!r} is not a store URL; write sqlite:///path/to/file.db") from error
-    if not path or path == ":memory:":
+    path = parsed.database
+    if parsed.host or not path or path == ":memory:":
         raise SettingsError(f"{url!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
+    file = Path(path).absolute()
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        opened = _made(file)
     except OSError as error:
         raise StoreError(f"cannot open {path}: {error.strerror}; check the folder's permissions and free space") from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "cached_statements": 64})
+    engine = create_engine(url, connect_args={"timeout": _TRY_S, "check_same_thread": False, "cached_statements": 64})
+
+    def begin(connection: Connection) -> None:
+        # SQLite goes on writing to a file that was removed; what was answered then would be gone with the process.
+        if not (file.exists() and os.path.samestat(file.stat(), opened)):
+            raise StoreError(f"{path} was removed or replaced while it was in use; put it back, or restart to begin a new one")
+        # IMMEDIATE: take the write lock before reading, so that what was judged is what is written. Queries of the archive say so.
+        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
+
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", begin)
     return engine
 
 
+def _made(file: Path) -> os.stat_result:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Never open a file that is there: closing it again would drop the locks of every other store that this process has on it
+    # (https://sqlite.org/howtocorrupt.html, section 2.2).
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    if not os.access(file, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return file.stat()
+
+
 def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions are begun by `_begin` alone, not by the driver's guess
+    connection.isolation_level = None  # transactions are begun by `begin` alone, not by the driver's guess
     with closing(connection.cursor()) as cursor:
+        _switch_to_log(cursor)
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
 
 
-def _begin(connection: Connection) -> None:
-    # IMMEDIATE: take the write lock before reading, so that what was judged is what is written. Queries of the archive say so.
-    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
+def _switch_to_log(cursor: sqlite3.Cursor) -> None:
+    """Use the write-ahead log. Of several processes that make a file at once one may switch, and SQLite fails the others at once."""
+    tries_left = round(BUSY_TIMEOUT_S / _TRY_S)
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            tries_left -= 1
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not tries_left:
+                raise
+            time.sleep(_TRY_S)
+        else:
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -290,7 +291,7 @@ def _session(row: Sequence[Any]) -> Session:
         last_seen_at=facts[5],
         absolute_end_at=facts[6],
         idle_timeout=facts[7],
-        attributes={} if attributes == "{}" else msgspec.json.decode(attributes),
+        attributes={} if attributes == "{}" else json.loads(attributes),  # as SQLAlchemy wrote them; msgspec would refuse a NaN
         ended_at=ended_at,
         ended_by=None if ended_by is None else EndedBy(ended_by),
     )

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect, text
 
+from stillhere.errors import StoreError
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_HERE: Final = Path(__file__).parent
 
 NEWEST: Final = "0001"
 """Revision that this version of stillhere works with; a test compares it with the newest file."""
@@ -26,13 +30,26 @@ def upgrade(connection: Connection) -> None:
 
     Args:
         connection: in a transaction that keeps other processes from migrating too.
+
+    Raises:
+        StoreError: if the database is at a revision that this version does not know.
     """
-    if revision_of(connection) == NEWEST:
+    revision = revision_of(connection)
+    if revision == NEWEST:
         return
+    if revision is not None and revision not in _known():
+        raise StoreError(
+            f"the session store is at revision {revision!r}, which this version of stillhere does not know (its newest is {NEWEST!r}); "
+            "upgrade stillhere, or use another file if this one belongs to another program",
+        )
     from alembic import command  # noqa: PLC0415  # slow to import, and needed once in a database's life
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  # as above
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))  # a ConfigParser reads it
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _known() -> set[str]:
+    return {file.name.partition("_")[0] for file in _HERE.joinpath("versions").glob("[0-9]*_*.py")}

@@ -1,0 +1,50 @@
+"""Ids: how they are written, hashed and recognised."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_id
+
+
+@given(random_bytes=st.binary(min_size=SECRET_BYTES, max_size=SECRET_BYTES))
+def test_every_secret_that_is_drawn_looks_like_one(random_bytes: bytes) -> None:
+    """Whatever 256 bits are drawn, the cookie's value is 43 characters that pass."""
+    secret = write_id(random_bytes)
+    assert len(secret) == 43
+    assert looks_like_secret(secret)
+
+
+@given(text=st.text())
+def test_a_hash_never_looks_into_text(text: str) -> None:
+    """Any text has a hash of 43 characters, its own, and never itself."""
+    assert len(hash_secret(text)) == 43
+    assert hash_secret(text) != text
+    assert hash_secret(text) != hash_secret(f"{text}.")
+
+
+def test_a_hash_is_the_sha_256_in_base64url() -> None:
+    """Other programs can find a session in the store from its secret."""
+    assert hash_secret("abc") == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+
+
+def test_half_a_character_has_a_hash_too() -> None:
+    """A cookie that no encoding can write is looked up in vain, not an accident."""
+    assert len(hash_secret("\ud800")) == 43
+
+
+def test_ids_are_as_long_as_promised() -> None:
+    """256 bits for a secret, 96 for a handle, which is 16 characters."""
+    assert (SECRET_BYTES * 8, HANDLE_BYTES * 8, len(write_id(bytes(HANDLE_BYTES)))) == (256, 96, 16)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a" * 42, "a" * 44, "a" * 42 + "=", "a" * 42 + "ü", "a" * 42 + "+", "a" * 43 + "\n", " " + "a" * 43, "\ud800" * 43],
+    ids=ascii,
+)
+def test_what_cannot_be_a_secret_is_told_at_sight(text: str) -> None:
+    """Only 43 characters of base64url can be one; for anything else the store need not be asked."""
+    assert not looks_like_secret(text)
