@@ -60,7 +60,7 @@ async function poll() {
   }
   asking = false
   if (document.hidden) showHealth("paused")
-  else timer = setTimeout(poll, wait)
+  else timer = window.setTimeout(poll, wait)
 }
 
 document.addEventListener("visibilitychange", () => {
