@@ -14,8 +14,9 @@ help: ## this list
 demo: venv ## serve the demo at http://127.0.0.1:8000 (PORT to change)
 	@exec $(RUN)/stillhere demo --store sqlite:///var/demo.db --port $(PORT)
 
-test: check chromium ## everything: the fast loop, then stores, faults, the program and a real browser
-	$(RUN)/pytest --cov --cov-report=term -m "not fast" --cov-append
+test: chromium check ## everything: the fast loop, then the program, faults and a real browser
+	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e
+	$(RUN)/pytest -q tests/e2e --numprocesses 2 --dist worksteal
 
 check: venv node ## the fast loop: format, lint, types, imports, unit tests of both languages
 	$(RUN)/ruff format --check --quiet .
@@ -23,15 +24,15 @@ check: venv node ## the fast loop: format, lint, types, imports, unit tests of b
 	$(RUN)/mypy --no-error-summary
 	$(RUN)/pyright --warnings
 	$(RUN)/lint-imports > /dev/null || { $(RUN)/lint-imports; exit 1; }
-	cd client && npm run --silent check && npm run --silent test && npm run --silent build -- --check
-	$(RUN)/pytest -m fast -q --cov --cov-report=
+	cd client && npm run --silent check && npm run --silent test -- --test-reporter=dot
+	$(RUN)/pytest -q -m fast --cov
 
 fix: venv ## format, and mend what can be mended
 	$(RUN)/ruff check --fix --quiet . || true
 	$(RUN)/ruff format --quiet .
 
 nightly: test ## the same with many more random examples, and the slow proofs
-	STILLHERE_TESTS=nightly $(RUN)/pytest
+	STILLHERE_TESTS=nightly $(RUN)/pytest -q --timeout 3600
 
 client: node ## build the client into the package
 	cd client && npm run --silent build

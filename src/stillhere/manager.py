@@ -288,6 +288,8 @@ class SessionManager:
         return outcomes
 
     def _announce(self, hook: Callable[[Session], Awaitable[None]] | None, session: Session) -> None:
+        # The handle opens nothing and the subject stays out: logs travel further than databases.
+        logger.info("session %s %s", session.handle, "started" if session.ended_by is None else f"ended: {session.ended_by}")
         if hook is not None:
             # In a task of its own: a slow hook must not hold up the beats of others.
             task = asyncio.get_running_loop().create_task(_call(hook, session))

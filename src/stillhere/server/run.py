@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -35,6 +36,7 @@ def run(settings: Settings, *, demo: bool) -> None:
         SettingsError: if a setting cannot work, or the port is taken.
         StoreError: if the store cannot be opened.
     """
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     policy, http = settings.policy(), settings.http()
     listener = _listen(settings.host, settings.port)
     manager = SessionManager(settings.store, policy=policy)

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, min_length=16, description="Token that opens `/admin`, at least 16 characters. Without it one is made and printed at start."
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: `debug`, `info` (starts and ends of sessions), `warning`, `error`."
+    )
     sweep_interval: Duration = Field(30_000, description="How often the ends of lapsed sessions are recorded.")
 
     @classmethod
