@@ -74,6 +74,7 @@ def serving(
         environment: more variables.
     """
     with log.open("a+", encoding="utf-8") as output:
+        begin = output.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "stillhere.server.cli", verb, "--store", store, "--port", str(port), *arguments],
             stdout=output,
@@ -83,8 +84,8 @@ def serving(
         )
         program = Program(process, "", log)
         try:
-            wait_until(lambda: process.poll() is not None or "listening at" in _last_run(log), what=f"the program to start; see {log}")
-            program.url = next(word.rstrip(",") for word in _last_run(log).split() if word.startswith("http://"))
+            wait_until(lambda: process.poll() is not None or "listening at" in _since(log, begin), what=f"the program to start; see {log}")
+            program.url = next(word.rstrip(",") for word in _since(log, begin).split() if word.startswith("http://"))
             wait_until(lambda: process.poll() is not None or _answers(f"{program.url}/healthz"), what="the program to answer")
             yield program
         finally:
@@ -93,8 +94,8 @@ def serving(
             process.wait(timeout=20)
 
 
-def _last_run(log: Path) -> str:
-    return log.read_text(encoding="utf-8").rpartition("stillhere is")[2]
+def _since(log: Path, begin: int) -> str:
+    return log.read_bytes()[begin:].decode()
 
 
 def _answers(url: str) -> bool:

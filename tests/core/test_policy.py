@@ -77,7 +77,7 @@ def test_an_unknown_choice_is_refused(name: str, choices: str, value: Any) -> No
 
 def test_a_choice_may_be_written_as_plain_text() -> None:
     """A policy from a file of settings means what it says: the text becomes the member it names."""
-    policy = Policy(beats_extend="always", requests_extend="none")  # type: ignore[arg-type]
+    policy = Policy(beats_extend="always", requests_extend="none")  # type: ignore[arg-type]  # as it comes from a file
     assert policy.beats_extend is BeatsExtend.ALWAYS
     assert policy.requests_extend is RequestsExtend.NONE
 
@@ -95,7 +95,7 @@ def test_a_choice_may_be_written_as_plain_text() -> None:
 def test_two_spans_that_contradict_each_other_are_refused(changes: dict[str, int], named: tuple[str, ...]) -> None:
     """The message names both fields and both values."""
     with pytest.raises(PolicyError) as refused:
-        Policy(**changes)  # type: ignore[arg-type]
+        Policy(**changes)  # type: ignore[arg-type]  # only spans are passed
     assert all(part in str(refused.value) for part in named)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stillhere.core.policy import BeatsExtend
-from stillhere.core.records import Claim, EndedBy, Ending, Lifecycle
+from stillhere.core.records import ON_SCREEN, Claim, EndedBy, Ending, Lifecycle
 from stillhere.core.rules import claim_of, deadline, end_session, ending, rotate_id, standing
 from stillhere.core.wire import Beat, Kind
 from tests.core.worlds import ID_HASH, POLICIES, POLICY, Moment, World, beats, histories, living_worlds, spans, worlds
@@ -191,13 +191,14 @@ def test_a_page_that_nobody_saw_opens_no_view_and_no_visit(world: World, beat: B
 
 @given(beat=beats.filter(lambda beat: beat.kind in {Kind.BEAT, None} and not beat.is_plain))
 def test_beats_extend_what_the_policy_says(beat: Beat) -> None:
-    """Under `never` nothing, under `activity` as far as the evidence goes, under `always` from when the beat was made."""
+    """Under `never` nothing, under `activity` as far as the evidence goes, under `always` from when a page on screen made it."""
+    hidden = beat.lifecycle not in {None, *ON_SCREEN}
     age_ms = beat.age_ms or 0
     claimed = {extend: claim_of(beat, id_hash=ID_HASH, policy=policy).active_ago_ms for extend, policy in POLICIES.items()}
     assert claimed == {
         BeatsExtend.NEVER: None,
         BeatsExtend.ACTIVITY: None if beat.idle_ms is None else age_ms + beat.idle_ms,
-        BeatsExtend.ALWAYS: age_ms,
+        BeatsExtend.ALWAYS: None if hidden else age_ms,
     }
 
 

@@ -162,12 +162,47 @@ def test_a_message_without_a_number_counts_as_the_newest() -> None:
 
 
 def test_the_first_message_of_a_view_has_the_number_0() -> None:
-    """What it says of its page is taken in with it, and a second message of that number counts as no older."""
+    """What it says of its page is taken in with it; a second message of that number is a repetition and says nothing new."""
     world = World()
     world.beat(Beat(view="v", seq=0, title="First", lifecycle=Lifecycle.ACTIVE))
     assert (world.views["v"].title, world.views["v"].lifecycle, world.views["v"].seq) == ("First", Lifecycle.ACTIVE, 0)
     world.beat(Beat(view="v", seq=0, lifecycle=Lifecycle.PASSIVE))
-    assert world.views["v"].lifecycle is Lifecycle.PASSIVE
+    assert [view.lifecycle for view in world.views.values()] == [Lifecycle.ACTIVE]
+    world.beat(Beat(view="v", seq=1, lifecycle=Lifecycle.PASSIVE))
+    assert [view.lifecycle for view in world.views.values()] == [Lifecycle.PASSIVE]
+
+
+def test_a_message_that_arrives_twice_is_credited_once() -> None:
+    """Delivered again later, a beat moves no deadline, extends no visit and takes no leave back."""
+    world = World()
+    beat = Beat(view="v", seq=3, lifecycle=Lifecycle.ACTIVE, visible_ms=0, idle_ms=0)
+    world.beat(beat)
+    before = world.session.last_active_at
+    world.advance(10_000)
+    world.beat(beat)
+    assert world.session.last_active_at == before
+    assert world.visits[0].last_seen_at == START
+
+
+def test_last_words_that_were_overtaken_do_not_end_the_visit() -> None:
+    """A leave that arrives after the beat of the return leaves the person where they are."""
+    world = World()
+    world.beat(Beat(view="v", seq=0, lifecycle=Lifecycle.ACTIVE))
+    world.advance(5_000)
+    world.beat(Beat(view="v", seq=2, lifecycle=Lifecycle.ACTIVE, visible_ms=5_000))
+    world.beat(Beat(kind=Kind.LEAVE, view="v", seq=1, visible_ms=5_000, lifecycle=Lifecycle.HIDDEN))
+    assert world.visits[0].left_at is None
+    assert world.views["v"].lifecycle is Lifecycle.ACTIVE
+
+
+def test_a_choice_to_stay_that_was_overtaken_counts() -> None:
+    """An `extend` that a later leave overtook on the way is still somebody's choice."""
+    world = World()
+    world.beat(Beat(view="v", seq=0, lifecycle=Lifecycle.ACTIVE))
+    world.advance(30_000)
+    world.beat(Beat(kind=Kind.LEAVE, view="v", seq=2, lifecycle=Lifecycle.HIDDEN))
+    world.beat(Beat(kind=Kind.EXTEND, view="v", seq=1, lifecycle=Lifecycle.ACTIVE))
+    assert world.session.last_active_at == START + 30_000
 
 
 def test_last_words_that_come_late_do_not_date_the_leave_before_what_was_seen() -> None:

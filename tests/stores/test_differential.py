@@ -9,22 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.core.policy import Policy, seconds
-from stillhere.core.rules import open_session
 from stillhere.stores.memory import MemoryStore
 from stillhere.stores.sql.store import SqlStore
-from tests.stores.timelines import PEOPLE, START, RulesStore, Step, drive, empty, id_hash, memory_world, sql_world, steps
+from tests.stores.every import POLICY
+from tests.stores.timelines import RulesStore, Step, begin, drive, empty, memory_world, sql_world, steps
+from tests.support import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-POLICY = Policy(
-    idle_timeout=seconds(60),
-    absolute_timeout=seconds(240),
-    warning_timeout=seconds(20),
-    beat_interval=seconds(20),
-    activity_window=seconds(20),
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +43,11 @@ def test_every_store_agrees_with_the_rules_after_every_step(timeline: list[Step]
 async def _compare(timeline: list[Step], sql: SqlStore) -> None:
     rules, memory = RulesStore(), MemoryStore()
     await empty(sql)
-    for person in range(PEOPLE):
-        session = open_session(
-            id_hash(person),
-            f"handle-{person}",
-            f"person{person}@fund.example",
-            {"n": person},
-            policy=POLICY,
-            now=START,
-        )
-        rules.sessions[session.handle] = session
-        await memory.create(session)
-        await sql.create(session)
+    await begin(rules, [memory, sql], policy=POLICY)
     now, rotations = START, dict[int, int]()
     for step in timeline:
         now += step.advance_ms
+        before = memory_world(memory)
         expected = rules.step(step, now, rotations)
         assert await drive(memory, step, now, rotations) == expected
         assert await drive(sql, step, now, rotations) == expected
@@ -74,5 +56,11 @@ async def _compare(timeline: list[Step], sql: SqlStore) -> None:
         world = rules.world()
         assert memory_world(memory) == world
         assert await sql_world(sql) == world
+        for store in (memory, sql):
+            assert await store.living(subject=None, limit=10, now=now) == rules.living(now)
+        for earlier, session in zip(before.sessions, world.sessions, strict=True):
+            assert earlier.last_seen_at <= session.last_seen_at
+            assert earlier.last_active_at <= session.last_active_at
+            assert earlier.ended_at in {None, session.ended_at}
         for visit in world.visits:
             assert 0 <= visit.active_ms <= visit.visible_ms <= visit.last_seen_at - visit.started_at

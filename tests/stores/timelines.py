@@ -9,20 +9,21 @@ from hypothesis import strategies as st
 
 from stillhere.core.ids import hash_secret
 from stillhere.core.records import Claim, EndedBy, Lifecycle, Outcome, Session, View, Visit
-from stillhere.core.rules import apply_claim, end_session, ending, rotate_id
+from stillhere.core.rules import apply_claim, end_session, ending, open_session, rotate_id
 from stillhere.stores.sql.schema import Record, record_of, sessions, views, visits
+from tests.stores.every import GAP
+from tests.support import START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Table
 
+    from stillhere.core.policy import Policy
     from stillhere.stores.memory import MemoryStore
-    from stillhere.stores.protocol import Store
     from stillhere.stores.sql.store import SqlStore
+    from tests.stores.every import FullStore
 
-START = 1_700_000_000_000
-GAP = 30_000
 PEOPLE = 3
 
 spans = st.one_of(st.sampled_from([0, 1, 999, 5_000, 20_000, 59_999, 60_000, 60_001]), st.integers(0, 200_000))
@@ -45,7 +46,7 @@ def id_hash(person: int, generation: int = 0) -> str:
 
 claims = st.builds(
     Claim,
-    id_hash=st.integers(0, PEOPLE).map(id_hash),
+    id_hash=st.builds(id_hash, st.integers(0, PEOPLE), st.sampled_from([0, 0, 1])),
     age_ms=st.one_of(st.just(0), spans),
     active_ago_ms=st.one_of(st.none(), spans),
     on_screen=st.booleans(),
@@ -139,8 +140,24 @@ class RulesStore:
         """Show everything."""
         return _sorted(list(self.sessions.values()), list(self.views.values()), list(self.visits.values()))
 
+    def living(self, now: int) -> list[Session]:
+        """List the living, the most recently seen first."""
+        living = [session for session in self.sessions.values() if ending(session, now=now) is None]
+        return sorted(living, key=lambda session: (-session.last_seen_at, session.handle))
 
-async def drive(store: Store, step: Step, now: int, rotations: dict[int, int]) -> list[object]:
+
+async def begin(rules: RulesStore, stores: Sequence[FullStore], *, policy: Policy) -> None:
+    """Sign everybody of the timelines in, everywhere."""
+    for person in range(PEOPLE):
+        session = open_session(
+            id_hash(person), f"handle-{person}", f"person{person % 2}@fund.example", {"n": person}, policy=policy, now=START
+        )
+        rules.sessions[session.handle] = session
+        for store in stores:
+            await store.create(session)
+
+
+async def drive(store: FullStore, step: Step, now: int, rotations: dict[int, int]) -> list[object]:
     """Apply one step of a timeline to a store."""
     answers: list[object] = list(await store.beat(step.claims, visit_gap=GAP, now=now)) if step.claims else []
     if step.ends:
@@ -149,7 +166,7 @@ async def drive(store: Store, step: Step, now: int, rotations: dict[int, int]) -
         generation = rotations.get(step.rotates, 0)
         answers.append(await store.rotate(id_hash(step.rotates, generation), id_hash(step.rotates, generation + 1), now=now))
     if step.sweeps:
-        answers.append(sorted(session.handle for session in await store.sweep(limit=100, now=now)))  # type: ignore[attr-defined]
+        answers.append(sorted(session.handle for session in await store.sweep(limit=100, now=now)))
     return answers
 
 

@@ -107,8 +107,8 @@ def _all_found(connection: Connection, query: Select[Any]) -> list[FoundVisit]:
 
 def _found(row: Row[Any]) -> FoundVisit:
     return FoundVisit(
-        visit=record_of(row, Visit, prefix="visits_"),
-        session=record_of(row, Session, prefix="sessions_"),
+        visit=record_of(row, Visit, prefix=f"{visits.name}_"),
+        session=record_of(row, Session, prefix=f"{sessions.name}_"),
         is_last=bool(row.is_last),
         views=row.view_count,
     )

@@ -79,7 +79,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         active_ms: how long somebody was active in it.
         scroll_pct: deepest point seen, in per cent of the page.
         lifecycle: last known state of the page.
-        seq: number of the message that `lifecycle`, `page` and `title` come from.
+        seq: highest number of its messages, which `lifecycle`, `page` and `title` come from; -1 if none was numbered.
     """
 
     handle: str
@@ -94,7 +94,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     active_ms: int = 0
     scroll_pct: float = 0.0
     lifecycle: Lifecycle | None = None
-    seq: int = 0
+    seq: int = -1
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):

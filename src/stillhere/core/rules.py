@@ -35,6 +35,10 @@ PARTING_MS: Final = 5_000
 """A tab that is closed by a sign-out says its last words within this; then the sign-out ended the visit, not the leave."""
 
 
+UNNUMBERED: Final = -1
+"""`seq` of a view that has had no numbered message yet."""
+
+
 def open_session(id_hash: str, handle: str, subject: str, attributes: Mapping[str, Any], *, policy: Policy, now: int) -> Session:
     """Begin a session.
 
@@ -139,7 +143,7 @@ def _activity_claimed(beat: Beat, policy: Policy, age_ms: int) -> int | None:
         return None
     if beat.kind is Kind.EXTEND:
         return age_ms
-    if policy.beats_extend is BeatsExtend.ALWAYS:
+    if policy.beats_extend is BeatsExtend.ALWAYS and (beat.lifecycle is None or beat.lifecycle in ON_SCREEN):
         return age_ms
     if policy.beats_extend is BeatsExtend.ACTIVITY and beat.idle_ms is not None:
         return age_ms + beat.idle_ms
@@ -174,7 +178,7 @@ def apply_claim(
     if over is not None:
         session = _record_end(session, over)
     else:
-        session = _credit(session, claim, now=now)
+        session = _credit(session, claim, now=now, is_repeated=view is not None and claim.seq == view.seq)
         if view is None and claim.opens:
             visit = _visit_for_opening(session, visit, claim, visit_gap=visit_gap, horizon=horizon)
             if claim.view is None:
@@ -183,13 +187,18 @@ def apply_claim(
     if view is None or visit is None:
         return session, view, visit
     grown = _grown(view, claim, horizon)
-    growth = Growth(visible_ms=grown.visible_ms - view.visible_ms, active_ms=grown.active_ms - view.active_ms)
+    growth = Growth(
+        visible_ms=grown.visible_ms - view.visible_ms,
+        active_ms=grown.active_ms - view.active_ms,
+        is_latest=_is_latest(view, claim),
+    )
     return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
 
 
-def _credit(session: Session, claim: Claim, *, now: int) -> Session:
+def _credit(session: Session, claim: Claim, *, now: int, is_repeated: bool) -> Session:
     active_at = session.last_active_at
-    if claim.active_ago_ms is not None:
+    # A message that arrives twice is credited once. One that was overtaken counts: it may be a person's choice to stay.
+    if claim.active_ago_ms is not None and not is_repeated:
         active_at = max(active_at, now - claim.active_ago_ms)
     seen_at = max(session.last_seen_at, now)
     if active_at == session.last_active_at and seen_at == session.last_seen_at:
@@ -233,12 +242,13 @@ def _open_view(session: Session, visit: Visit, claim: Claim, *, horizon: int) ->
         title=claim.title,
         opened_at=opened_at,
         last_seen_at=opened_at,
+        seq=UNNUMBERED,
     )
 
 
 def _grown(view: View, claim: Claim, horizon: int) -> View:
     visible_ms = max(view.visible_ms, min(claim.visible_ms, horizon - view.opened_at))
-    newest = claim.seq is None or claim.seq >= view.seq
+    newest = _is_latest(view, claim)
     return replace(
         view,
         last_seen_at=max(view.last_seen_at, horizon),
@@ -253,20 +263,26 @@ def _grown(view: View, claim: Claim, horizon: int) -> View:
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """By how much a message raised a view's totals."""
+    """By how much a message raised a view's totals, and whether it is the latest word on that view."""
 
     visible_ms: int = 0
     active_ms: int = 0
+    is_latest: bool = True
+
+
+def _is_latest(view: View, claim: Claim) -> bool:
+    """Neither repeated nor overtaken by a later message of its view."""
+    return claim.seq is None or claim.seq > view.seq
 
 
 def _visited(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int) -> Visit:
     credit = max(0, min(growth.visible_ms, horizon - visit.covered_until_at))
     visible_ms = visit.visible_ms + credit
-    until = _present_until(visit, claim, over=over, horizon=horizon, growth=growth.visible_ms, credit=credit)
+    until = _present_until(visit, claim, growth, over=over, horizon=horizon, credit=credit)
     left_at = visit.left_at
-    if claim.leaves:
+    if claim.leaves and growth.is_latest:
         left_at = max(visit.last_seen_at, horizon)
-    elif claim.on_screen and over is None:
+    elif claim.on_screen and growth.is_latest and over is None:
         left_at = None
     return replace(
         visit,
@@ -278,11 +294,11 @@ def _visited(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None,
     )
 
 
-def _present_until(visit: Visit, claim: Claim, *, over: Ending | None, horizon: int, growth: int, credit: int) -> int:
+def _present_until(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int, credit: int) -> int:
     if over is not None:
         # Words after the end say how long the page was read, not that somebody was there at the end.
         return min(max(visit.last_seen_at, horizon), visit.last_seen_at + credit)
-    if claim.on_screen or growth > 0:
+    if (claim.on_screen and growth.is_latest) or growth.visible_ms > 0:
         return max(visit.last_seen_at, horizon)
     return visit.last_seen_at
 

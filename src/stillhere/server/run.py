@@ -50,10 +50,11 @@ def run(settings: Settings, *, demo: bool) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     _greet(settings, listener, token=None if settings.admin_token else token, demo=demo, prefix=http.prefix)
-    # The server stops gracefully and then raises the signal again; by then there is nothing left to end.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    server = uvicorn.Server(config)
+    # Until the server listens to signals itself, a stop is remembered; and when it has stopped it raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(uvicorn.Server(config).serve([listener]))
+        runner.run(server.serve([listener]))
 
 
 def _listen(host: str, port: int) -> socket.socket:

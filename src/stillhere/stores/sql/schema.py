@@ -1,4 +1,7 @@
-"""The tables, for portable queries. Migrations make them; a test holds the two equal. Instants are ms since 1970, spans ms."""
+"""The tables, for portable queries. Migrations make them; a test holds the two equal. Instants are ms since 1970, spans ms.
+
+Their names begin with `stillhere_`, so that they can live in an application's own database.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Record = TypeVar("Record")
 metadata: Final = MetaData()
 
 sessions: Final = Table(
-    "sessions",
+    "stillhere_sessions",
     metadata,
     Column("id_hash", Text, primary_key=True),
     Column("handle", Text, nullable=False, unique=True),
@@ -33,14 +36,14 @@ sessions: Final = Table(
 )
 
 # Serves: list and end the sessions of one subject.
-Index("sessions_by_subject", sessions.c.subject)
+Index("stillhere_sessions_by_subject", sessions.c.subject)
 # Serves: sweep, and the list of who is signed in. Holds living sessions only; no beat moves an entry in it.
-Index("sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None))
+Index("stillhere_sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None))
 
 visits: Final = Table(
-    "visits",
+    "stillhere_visits",
     metadata,
-    Column("handle", Text, ForeignKey("sessions.handle"), primary_key=True),
+    Column("handle", Text, ForeignKey("stillhere_sessions.handle"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("subject", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
@@ -53,13 +56,13 @@ visits: Final = Table(
 )
 
 # Serves: the archive's lists, newest first, of everybody and of one visitor.
-Index("visits_by_start", visits.c.started_at, visits.c.handle, visits.c.number)
-Index("visits_by_subject", visits.c.subject, visits.c.started_at)
+Index("stillhere_visits_by_start", visits.c.started_at, visits.c.handle, visits.c.number)
+Index("stillhere_visits_by_subject", visits.c.subject, visits.c.started_at)
 
 views: Final = Table(
-    "views",
+    "stillhere_views",
     metadata,
-    Column("handle", Text, ForeignKey("sessions.handle"), primary_key=True),
+    Column("handle", Text, ForeignKey("stillhere_sessions.handle"), primary_key=True),
     Column("view", Text, primary_key=True),
     Column("visit", Integer, nullable=False),
     Column("tab", Text),

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.sql.engine import open_engine
-from stillhere.stores.sql.migrations import upgrade
+from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.schema import record_of, sessions
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class SqlStore:
 
     def _ping(self) -> None:
         with self._transaction() as cursor:
-            cursor.execute("UPDATE alembic_version SET version_num = version_num")
+            cursor.execute(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # noqa: S608  # our own constant
 
     async def close(self) -> None:
         """See `Store.close`."""

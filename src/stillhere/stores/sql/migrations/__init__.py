@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 
 _HERE: Final = Path(__file__).parent
 
+VERSION_TABLE: Final = "stillhere_version"
+"""Where Alembic keeps the count; a name of our own, for the database may be an application's with migrations of its own."""
+
 NEWEST: Final = "0001"
 """Revision that this version of stillhere works with; a test compares it with the newest file."""
 
 
 def revision_of(connection: Connection) -> str | None:
     """Tell which revision a database is at, or None if it is empty."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    query = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  # our own constant
+    return connection.execute(query).scalar_one_or_none()
 
 
 def upgrade(connection: Connection) -> None:

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=False)
+from stillhere.stores.sql.migrations import VERSION_TABLE
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=False, version_table=VERSION_TABLE)
 context.run_migrations()

@@ -23,6 +23,7 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     horizon_at    INTEGER,
     opened_at     INTEGER,
     is_new        INTEGER,
+    is_latest       INTEGER,
     begins        INTEGER,
     visit         INTEGER,
     was_visible   INTEGER,

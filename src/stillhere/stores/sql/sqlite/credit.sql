@@ -1,7 +1,12 @@
 -- Units: *_at and :now are milliseconds since 1970, *_ms are milliseconds. Then credit the living; times never move back.
-UPDATE sessions
+UPDATE stillhere_sessions AS sessions
 SET last_seen_at = max(last_seen_at, :now),
-    last_active_at = max(last_active_at, coalesce(:now - claim.active_ago_ms, last_active_at))
+    last_active_at = CASE
+        -- A message that arrives twice is credited once.
+        WHEN EXISTS (SELECT 1 FROM stillhere_views AS views WHERE views.handle = sessions.handle AND views.view = claim.view AND views.seq = claim.seq)
+        THEN last_active_at
+        ELSE max(last_active_at, coalesce(:now - claim.active_ago_ms, last_active_at))
+    END
 FROM temp.claims AS claim
 WHERE sessions.id_hash = claim.id_hash
   AND sessions.ended_at IS NULL;

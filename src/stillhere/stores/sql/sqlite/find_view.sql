@@ -1,8 +1,9 @@
--- Units: *_ms are milliseconds. A claim of a known view belongs to that view's visit; others may begin something.
+-- Units: *_ms are milliseconds. A claim of a known view belongs to that view's visit, and is the latest word unless repeated or overtaken.
 UPDATE temp.claims
 SET visit = known.visit,
     was_visible = known.visible_ms,
-    was_active = known.active_ms
-FROM views AS known
+    was_active = known.active_ms,
+    is_latest = coalesce(temp.claims.seq > known.seq, 1)
+FROM stillhere_views AS known
 WHERE known.handle = temp.claims.handle
   AND known.view = temp.claims.view;

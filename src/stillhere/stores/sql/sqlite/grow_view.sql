@@ -1,5 +1,5 @@
 -- Units: *_at are milliseconds since 1970, *_ms are milliseconds. Totals only grow, and never past what the server saw pass.
-UPDATE views
+UPDATE stillhere_views AS views
 SET last_seen_at = max(last_seen_at, claim.horizon_at),
     visible_ms = max(views.visible_ms, min(claim.visible_ms, claim.horizon_at - views.opened_at)),
     active_ms = max(
@@ -7,10 +7,10 @@ SET last_seen_at = max(last_seen_at, claim.horizon_at),
         min(claim.active_ms, max(views.visible_ms, min(claim.visible_ms, claim.horizon_at - views.opened_at)))
     ),
     scroll_pct = max(views.scroll_pct, claim.scroll_pct),
-    page = CASE WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.page, views.page) ELSE views.page END,
-    title = CASE WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.title, views.title) ELSE views.title END,
+    page = CASE WHEN coalesce(claim.seq > views.seq, 1) THEN coalesce(claim.page, views.page) ELSE views.page END,
+    title = CASE WHEN coalesce(claim.seq > views.seq, 1) THEN coalesce(claim.title, views.title) ELSE views.title END,
     lifecycle = CASE
-        WHEN coalesce(claim.seq, views.seq) >= views.seq THEN coalesce(claim.lifecycle, views.lifecycle)
+        WHEN coalesce(claim.seq > views.seq, 1) THEN coalesce(claim.lifecycle, views.lifecycle)
         ELSE views.lifecycle
     END,
     seq = max(views.seq, coalesce(claim.seq, views.seq))

@@ -1,5 +1,5 @@
 -- Units: *_at and :now are milliseconds since 1970. First judge: what has lapsed ended at its deadline, whatever is claimed.
-UPDATE sessions
+UPDATE stillhere_sessions AS sessions
 SET ended_at = min(last_active_at + idle_timeout, absolute_end_at),
     ended_by = CASE WHEN absolute_end_at <= last_active_at + idle_timeout THEN 'absolute' ELSE 'idle' END
 WHERE id_hash IN (SELECT id_hash FROM temp.claims)

@@ -2,4 +2,4 @@
 SELECT claim.n, session.id_hash, session.handle, session.subject, session.created_at, session.last_active_at,
        session.last_seen_at, session.absolute_end_at, session.idle_timeout, session.attributes, session.ended_at, session.ended_by
 FROM temp.claims AS claim
-JOIN sessions AS session ON session.id_hash = claim.id_hash;
+JOIN stillhere_sessions AS session ON session.id_hash = claim.id_hash;

@@ -1,9 +1,9 @@
 -- Units: *_at and :now are milliseconds since 1970. Records what has happened: each of these ended at its deadline.
-UPDATE sessions
+UPDATE stillhere_sessions AS sessions
 SET ended_at = min(last_active_at + idle_timeout, absolute_end_at),
     ended_by = CASE WHEN absolute_end_at <= last_active_at + idle_timeout THEN 'absolute' ELSE 'idle' END
 WHERE id_hash IN (
-    SELECT id_hash FROM sessions
+    SELECT id_hash FROM stillhere_sessions AS sessions
     WHERE ended_at IS NULL AND min(last_active_at + idle_timeout, absolute_end_at) <= :now
     LIMIT :limit
 )

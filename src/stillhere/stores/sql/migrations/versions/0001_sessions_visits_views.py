@@ -14,7 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Make the first tables."""
     op.create_table(
-        "sessions",
+        "stillhere_sessions",
         sa.Column("id_hash", sa.Text, primary_key=True),
         sa.Column("handle", sa.Text, nullable=False, unique=True),
         sa.Column("subject", sa.Text, nullable=False),
@@ -29,11 +29,11 @@ def upgrade() -> None:
         sa.CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_at_and_ended_by_together"),
         sqlite_with_rowid=False,
     )
-    op.create_index("sessions_by_subject", "sessions", ["subject"])
-    op.create_index("sessions_living", "sessions", ["absolute_end_at"], sqlite_where=sa.text("ended_at IS NULL"))
+    op.create_index("stillhere_sessions_by_subject", "stillhere_sessions", ["subject"])
+    op.create_index("stillhere_sessions_living", "stillhere_sessions", ["absolute_end_at"], sqlite_where=sa.text("ended_at IS NULL"))
     op.create_table(
-        "visits",
-        sa.Column("handle", sa.Text, sa.ForeignKey("sessions.handle"), primary_key=True),
+        "stillhere_visits",
+        sa.Column("handle", sa.Text, sa.ForeignKey("stillhere_sessions.handle"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("started_at", sa.BigInteger, nullable=False),
@@ -44,11 +44,11 @@ def upgrade() -> None:
         sa.Column("left_at", sa.BigInteger),
         sqlite_with_rowid=False,
     )
-    op.create_index("visits_by_start", "visits", ["started_at", "handle", "number"])
-    op.create_index("visits_by_subject", "visits", ["subject", "started_at"])
+    op.create_index("stillhere_visits_by_start", "stillhere_visits", ["started_at", "handle", "number"])
+    op.create_index("stillhere_visits_by_subject", "stillhere_visits", ["subject", "started_at"])
     op.create_table(
-        "views",
-        sa.Column("handle", sa.Text, sa.ForeignKey("sessions.handle"), primary_key=True),
+        "stillhere_views",
+        sa.Column("handle", sa.Text, sa.ForeignKey("stillhere_sessions.handle"), primary_key=True),
         sa.Column("view", sa.Text, primary_key=True),
         sa.Column("visit", sa.Integer, nullable=False),
         sa.Column("tab", sa.Text),

@@ -1,0 +1,107 @@
+"""Visits as files: CSV that every reader takes alike and no spreadsheet runs, and times people can read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stillhere.archive.export import COLUMNS, csv_lines, exported, instant
+from stillhere.archive.records import VisitReport
+from tests.support import START
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def visit_of(visitor: str, ended_by: str | None = "leave") -> VisitReport:
+    """Make a visit up."""
+    return VisitReport(
+        id="h.1",
+        session="h",
+        visitor=visitor,
+        started_at=START,
+        ended_at=START + 61_001,
+        open_ms=61_001,
+        visible_ms=60_000,
+        active_ms=59_999,
+        views=2,
+        ended_by=ended_by,
+    )
+
+
+async def lines(*visits: VisitReport) -> list[str]:
+    """Write visits as CSV."""
+
+    async def each() -> AsyncIterator[VisitReport]:
+        for visit in visits:
+            yield visit
+
+    return [line async for line in csv_lines(each())]
+
+
+async def test_csv_is_a_line_of_names_and_a_line_for_each_visit() -> None:
+    """The columns are in their order, lines end as RFC 4180 says, and a visit that goes on has an empty last cell."""
+    assert await lines(visit_of("ada@fund.example"), visit_of("bob@fund.example", ended_by=None)) == [
+        "visitor,started_at,ended_at,open_ms,visible_ms,active_ms,ended_by\r\n",
+        "ada@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n",
+        "bob@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,\r\n",
+    ]
+
+
+async def test_csv_of_nothing_has_its_names() -> None:
+    """Without visits there is still the line of names."""
+    assert await lines() == [",".join(COLUMNS) + "\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("visitor", "cell"),
+    [
+        ('"ada, b." <a@b.example>', '"""ada, b."" <a@b.example>"'),
+        ("two\nlines", '"two\nlines"'),
+        ("two\r\nlines", '"two\r\nlines"'),
+        ("\u00fc\N{SNOWMAN}\u05d0", "\u00fc\N{SNOWMAN}\u05d0"),
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", '"\'\r=1"'),
+        ("\n=1", '"\'\n=1"'),
+        ("\uff1d1", "'\uff1d1"),
+        ("", ""),
+        ("1=1", "1=1"),
+    ],
+)
+async def test_csv_cells_are_quoted_and_never_formulas(visitor: str, cell: str) -> None:
+    """Quotes, commas and line ends are quoted (RFC 4180); what a spreadsheet would run is marked as text (OWASP: CSV Injection)."""
+    _, line = await lines(visit_of(visitor))
+    assert line == f"{cell},2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n"
+
+
+@given(visitor=st.text())
+async def test_csv_is_read_back_as_it_was_written(visitor: str) -> None:
+    """Whatever a visitor is called, one visit is one row of seven cells, and the name is the same but for the mark."""
+    rows = list(csv.reader(io.StringIO("".join(await lines(visit_of(visitor))), newline="")))
+    assert rows[0] == list(COLUMNS)
+    (cells,) = rows[1:]
+    assert len(cells) == len(COLUMNS)
+    assert cells[0] in {visitor, f"'{visitor}"}
+
+
+def test_columns_are_those_of_the_rows() -> None:
+    """JSON and CSV have the same names in the same order."""
+    assert tuple(exported(visit_of("a"))) == COLUMNS
+
+
+@given(at=st.integers(0, 253_402_300_799_999))
+def test_instants_are_exact_to_the_millisecond(at: int) -> None:
+    """An instant is written in UTC and read back to the very millisecond, until the year 9999."""
+    written = instant(at)
+    assert written.endswith("Z")
+    assert datetime.fromisoformat(written) - datetime.fromtimestamp(0, UTC) == timedelta(milliseconds=at)

@@ -1,0 +1,235 @@
+"""What people ask of visits, worked out by hand: pages, presence, totals, and how each visit ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from stillhere.archive import archive as module
+from stillhere.archive.records import VisitFilter, VisitReport
+from stillhere.core.records import Claim, EndedBy, Lifecycle
+from stillhere.core.rules import PARTING_MS
+from stillhere.errors import BadCursor
+from tests.stores.every import ABSOLUTE, GAP, IDLE, POLICY, FullStore, id_of, session_of
+from tests.support import START
+
+if TYPE_CHECKING:
+    from stillhere.archive.archive import Archive
+
+Kept = tuple[FullStore, "Archive"]
+
+BEATS = POLICY.beat_interval
+
+
+async def say(store: FullStore, name: str, at: int, *, view: str = "v1", visible: int = 0, active: int = 0, **more: object) -> None:
+    """Send one message of a page on screen, so many milliseconds after the start."""
+    seen = Claim(
+        id_hash=id_of(name), view=view, visible_ms=visible, active_ms=active, on_screen=True, opens=True, lifecycle=Lifecycle.ACTIVE
+    )
+    await store.beat([replace(seen, **more)], visit_gap=GAP, now=START + at)
+
+
+async def leave(store: FullStore, name: str, at: int, *, visible: int = 0) -> None:
+    """Send a tab's last words."""
+    await say(store, name, at, visible=visible, on_screen=False, opens=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+
+
+async def one(archive: Archive, visit_id: str, at: int) -> VisitReport:
+    """Find one visit, as it looks so many milliseconds after the start."""
+    found = await archive.visit(visit_id, beat_interval=BEATS, now=START + at)
+    assert found is not None
+    return found[0]
+
+
+class TestEndings:
+    """How a visit ended, through the archive: one line of the glossary each."""
+
+    async def test_still_here(self, kept: Kept) -> None:
+        """While beats come, and for two intervals after the last, somebody is there."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 5_000, active_ago_ms=0)
+        assert (await one(archive, "handle-a.1", 5_000 + 2 * BEATS)).ended_by is None
+
+    async def test_lost(self, kept: Kept) -> None:
+        """Nothing heard for more than two intervals, and no last words: lost, also after the session has ended."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 5_000)
+        for at in (5_000 + 2 * BEATS + 1, IDLE, ABSOLUTE * 9):
+            assert (await one(archive, "handle-a.1", at)).ended_by == "lost"
+
+    async def test_leave(self, kept: Kept) -> None:
+        """Last words and nothing after them: the visit was left, and stays so when the session lapses."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 5_000)
+        await leave(store, "a", 9_000, visible=4_000)
+        for at in (9_000, IDLE - 1, IDLE, ABSOLUTE * 9):
+            report = await one(archive, "handle-a.1", at)
+            assert (report.ended_by, report.ended_at, report.visible_ms) == ("leave", START + 9_000, 4_000)
+
+    async def test_a_return_takes_the_leave_back(self, kept: Kept) -> None:
+        """Who comes back to the page is here again, in the same visit."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 5_000)
+        await leave(store, "a", 9_000, visible=4_000)
+        await say(store, "a", 20_000, visible=4_000)
+        assert (await one(archive, "handle-a.1", 20_001)).ended_by is None
+
+    async def test_away(self, kept: Kept) -> None:
+        """After a gap the next view begins a new visit, and the one before ended by being away, unless it was left."""
+        store, archive = kept
+        for name in ("a", "b"):
+            await store.create(session_of(name))
+            await say(store, name, 0)
+        await leave(store, "b", 0)
+        for name in ("a", "b"):
+            await say(store, name, GAP + 1, view="v2")
+        reports = await archive.visits(VisitFilter(), beat_interval=BEATS, now=START + GAP + 2)
+        assert {report.id: report.ended_by for report in reports} == {
+            "handle-a.1": "away",
+            "handle-a.2": None,
+            "handle-b.1": "leave",
+            "handle-b.2": None,
+        }
+
+    @pytest.mark.parametrize("recorded", [False, True])
+    async def test_idle(self, kept: Kept, *, recorded: bool) -> None:
+        """Beats without input until the idle timeout: the session's end is the visit's, whether it was recorded yet or not."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        for at in range(0, IDLE, BEATS):
+            await say(store, "a", at)
+        if recorded:
+            await store.sweep(limit=1, now=START + IDLE)
+        assert (await one(archive, "handle-a.1", IDLE - 1)).ended_by == ("idle" if recorded else None)
+        assert (await one(archive, "handle-a.1", IDLE)).ended_by == "idle"
+
+    async def test_absolute(self, kept: Kept) -> None:
+        """Busy to the absolute end: that ended the visit."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        for at in range(0, ABSOLUTE, BEATS):
+            await say(store, "a", at, active_ago_ms=0)
+        assert (await one(archive, "handle-a.1", ABSOLUTE)).ended_by == "absolute"
+
+    @pytest.mark.parametrize("by", [by for by in EndedBy if by not in {EndedBy.IDLE, EndedBy.ABSOLUTE}])
+    async def test_by_somebody(self, kept: Kept, by: EndedBy) -> None:
+        """A sign-out, or whatever ended the session, ended the visit; words that come after it change nothing of that."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 5_000)
+        await store.end("handle-a", by, now=START + 10_000)
+        assert (await one(archive, "handle-a.1", 99_000)).ended_by == by
+        await leave(store, "a", 10_001)
+        assert (await one(archive, "handle-a.1", 99_000)).ended_by == by
+
+    @pytest.mark.parametrize(("parting", "ended_by"), [(0, "signed_out"), (PARTING_MS, "signed_out"), (PARTING_MS + 1, "leave")])
+    async def test_words_in_parting(self, kept: Kept, parting: int, ended_by: str) -> None:
+        """A page that is closed by a sign-out says its last words just before: the sign-out ended the visit. Earlier ones are a leave."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 1_000)
+        await leave(store, "a", 10_000 - parting)
+        await store.end("handle-a", EndedBy.SIGNED_OUT, now=START + 10_000)
+        assert (await one(archive, "handle-a.1", 99_000)).ended_by == ended_by
+
+
+class TestPages:
+    async def test_reach_each_visit_once_while_others_arrive(self, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Visits that begin, and grow, while a list is read neither repeat a visit of it nor hide one; equal starts are no trouble."""
+        monkeypatch.setattr(module, "PAGE", 3)
+        store, archive = kept
+        for n in range(20):
+            await store.create(session_of(str(n), now=START + n // 4))
+            await say(store, str(n), n // 4)
+        before = {f"handle-{n}.1" for n in range(20)}
+        reached: list[str] = []
+        async for report in archive.all_visits(VisitFilter(limit=1), beat_interval=BEATS, now=START):
+            reached.append(report.id)
+            new = f"new{len(reached)}"
+            await store.create(session_of(new, now=START + 10))
+            await say(store, new, 10)
+            await say(store, str(len(reached) % 20), 15, visible=5)
+        assert len(reached) == len(set(reached))
+        assert before <= set(reached)
+
+    @pytest.mark.parametrize(
+        "cursor", ["", "x", "1", "1.h", "1.h.x", "-1.h.1", "1.h.1\n", "1.h\u00fc.1", "\u0661.h.1", f"{10**18}.h.1", f"1.h.{10**9}"]
+    )
+    async def test_refuse_what_is_no_cursor(self, kept: Kept, cursor: str) -> None:
+        """A cursor that was not given out is refused, with what to use instead, and never reaches the database."""
+        _, archive = kept
+        with pytest.raises(BadCursor, match="is not a cursor; use the `next` of the list's last answer") as refused:
+            await archive.visits(VisitFilter(before=cursor), beat_interval=BEATS, now=START)
+        assert refused.value.cursor == cursor
+
+    async def test_take_the_largest_cursor(self, kept: Kept) -> None:
+        """Numbers as long as a cursor allows are fine for every database."""
+        _, archive = kept
+        wanted = VisitFilter(before=f"{'9' * 18}.{'h' * 64}.{'9' * 9}")
+        assert await archive.visits(wanted, beat_interval=BEATS, now=START) == []
+
+
+class TestPresence:
+    async def test_tells_who_is_here_and_where(self, kept: Kept) -> None:
+        """The latest arrival first; the view heard of last; tabs on screen that were heard of within two intervals."""
+        store, archive = kept
+        for name in "abc":
+            await store.create(session_of(name))
+        await say(store, "a", 1_000, view="v1", tab="t1", page="/old")
+        await say(store, "a", 2_000, view="v2", tab="t1", page="/same-tab")
+        await say(store, "a", 3_000, view="v3", tab="t2", page="/other-tab")
+        await say(store, "a", 4_000, view="v4", page="/no-tab")
+        await say(store, "a", 5_000, view="v5", tab="t3", page="/hidden", visible=1, on_screen=False, lifecycle=Lifecycle.HIDDEN)
+        await say(store, "b", 9_000, view="v1", tab="t1", page="/b")
+        present = await archive.present(seen_since=START + 4_000, beat_interval=BEATS, now=START + 10_000)
+        assert [presence.session.handle for presence in present] == ["handle-b", "handle-a"]
+        assert [(presence.view.page if presence.view else None, presence.tabs) for presence in present] == [("/b", 1), ("/hidden", 3)]
+        late = await archive.present(seen_since=START, beat_interval=BEATS, now=START + 3_000 + 2 * BEATS)
+        assert [presence.tabs for presence in late] == [1, 2]
+        assert len(await archive.present(seen_since=START + 9_000, beat_interval=BEATS, now=START + 10_000)) == 1
+        assert await archive.present(seen_since=START + 9_001, beat_interval=BEATS, now=START + 10_000) == []
+
+    async def test_is_of_the_latest_visit(self, kept: Kept) -> None:
+        """Of a session that came back after a gap only the visit of today is shown, with the views of that visit."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 0, tab="t1")
+        await say(store, "a", GAP + 1, view="v2", tab="t2", page="/again")
+        (presence,) = await archive.present(seen_since=0, beat_interval=BEATS, now=START + GAP + 2)
+        assert (presence.visit.id, presence.visit.views, presence.tabs) == ("handle-a.2", 1, 1)
+        assert presence.view is not None
+        assert presence.view.page == "/again"
+
+    async def test_may_have_no_view(self, kept: Kept) -> None:
+        """Who is here by beats without a view, as simple clients send them, is shown all the same."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await store.beat([Claim(id_hash=id_of("a"), on_screen=True, opens=True)], visit_gap=GAP, now=START + 7)
+        (presence,) = await archive.present(seen_since=0, beat_interval=BEATS, now=START + 8)
+        assert (presence.view, presence.tabs, presence.visit.views) == (None, 0, 0)
+
+
+class TestTotals:
+    async def test_add_up_by_hand(self, kept: Kept) -> None:
+        """Three visits of two people, added up by visitor, in total, and since an instant."""
+        store, archive = kept
+        for n, subject in enumerate(["ada", "bob", "ada"]):
+            await store.create(session_of(str(n), subject=subject, now=START + n * 1_000))
+            await say(store, str(n), n * 1_000)
+            await say(store, str(n), n * 1_000 + 4_000, visible=(n + 1) * 1_000, active=500)
+        ada, bob = await archive.visitors()
+        assert (ada.visitor, ada.visits, ada.open_ms, ada.visible_ms, ada.active_ms) == ("ada", 2, 8_000, 4_000, 1_000)
+        assert (ada.first_at, ada.last_at) == (START, START + 6_000)
+        assert (bob.visitor, bob.visits, bob.open_ms, bob.visible_ms, bob.active_ms) == ("bob", 1, 4_000, 2_000, 500)
+        assert await archive.visitors(limit=1) == [ada]
+        assert await archive.visitors(visitor="bob") == [bob]
+        totals = await archive.totals(since=START)
+        assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (3, 6_000, 2_000)
+        totals = await archive.totals(since=START + 1_000)
+        assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (2, 5_000, 2_500)

@@ -1,0 +1,138 @@
+"""Work for several processes on one SQLite file, all let go at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
+
+from stillhere.core.records import Claim, EndedBy
+from stillhere.errors import SessionExists
+from stillhere.stores.sql.store import SqlStore
+from tests.stores.every import GAP, id_of, session_of
+from tests.support import START
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.synchronize import Barrier
+
+Result = TypeVar("Result")
+
+_together: list[Barrier] = []
+
+
+def at_once(work: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]) -> list[Result]:
+    """Call `work` with each tuple of arguments in a process of its own; all begin when the last of them is ready."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(len(arguments))
+    with ProcessPoolExecutor(len(arguments), mp_context=spawn, initializer=_meet, initargs=(barrier,)) as pool:
+        return [future.result() for future in [pool.submit(_wait_and_work, work, args) for args in arguments]]
+
+
+def _meet(barrier: Barrier) -> None:
+    _together.append(barrier)
+
+
+def _wait_and_work(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    # Nobody gets two tasks: whoever has one waits until as many as there are processes wait.
+    _together[0].wait(timeout=60)
+    return work(*arguments)
+
+
+def open_and_create(url: str, name: str) -> bool:
+    """Open a store, perhaps as the first, and create a session of one's own in it."""
+
+    async def work() -> bool:
+        store = SqlStore(url)
+        await store.create(session_of(name))
+        found = await store.get(id_of(name))
+        await store.close()
+        return found == session_of(name)
+
+    return asyncio.run(work())
+
+
+def beat_own_view(url: str, view: str, beats: int, step_ms: int) -> list[int]:
+    """Report a view of the session `a` so many times, one beat after the other; tell when the server thought it was seen."""
+
+    async def work() -> list[int]:
+        store = SqlStore(url)
+        seen = []
+        for n in range(1, beats + 1):
+            claim = Claim(
+                id_hash=id_of("a"),
+                view=view,
+                opens=True,
+                on_screen=True,
+                visible_ms=n * step_ms,
+                active_ms=n * step_ms // 8,
+                scroll_pct=n * 100 / beats,
+                active_ago_ms=0,
+                seq=n,
+            )
+            (outcome,) = await store.beat([claim], visit_gap=GAP, now=START + n * step_ms)
+            assert outcome.session is not None
+            seen.append(outcome.session.last_seen_at)
+        await store.close()
+        return seen
+
+    return asyncio.run(work())
+
+
+def create_same(url: str, process: int, tries: int) -> list[int]:
+    """Create sessions of ids that others create too; tell which were won."""
+
+    async def work() -> list[int]:
+        store = SqlStore(url)
+        won = []
+        for n in range(tries):
+            try:
+                await store.create(replace(session_of(str(n), {"by": process}), handle=f"{n}-by-{process}"))
+                won.append(n)
+            except SessionExists:
+                pass
+        await store.close()
+        return won
+
+    return asyncio.run(work())
+
+
+def rotate_same(url: str, process: int, sessions: int) -> list[int]:
+    """Rotate sessions that others rotate too, by the ids they all know; tell which were won."""
+
+    async def work() -> list[int]:
+        store = SqlStore(url)
+        rotated = [await store.rotate(id_of(str(n)), id_of(f"{n}, by {process}"), now=START) for n in range(sessions)]
+        await store.close()
+        return [n for n, session in enumerate(rotated) if session is not None]
+
+    return asyncio.run(work())
+
+
+def end_same(url: str, by: str, sessions: int) -> list[int]:
+    """End sessions that others end too; tell which ends were recorded here."""
+
+    async def work() -> list[int]:
+        store = SqlStore(url)
+        ended = [n for n in range(sessions) if (await store.end(f"handle-{n}", EndedBy(by), now=START + 1)).ended_now]
+        await store.close()
+        return ended
+
+    return asyncio.run(work())
+
+
+def sweep_all(url: str, now: int) -> list[str]:
+    """Sweep, a few at a time, until nothing is left; tell the handles of those whose end was recorded here."""
+
+    async def work() -> list[str]:
+        store = SqlStore(url)
+        swept: list[str] = []
+        while ended := await store.sweep(limit=7, now=now):
+            swept += [session.handle for session in ended]
+        await store.close()
+        return swept
+
+    return asyncio.run(work())
