@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -14,6 +15,7 @@ from tests.faults.clients import UNLIMITED, Client, ask, busy, clients, sign_in
 from tests.support import serving, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 KILLS = 100 if os.environ.get("STILLHERE_TESTS") == "nightly" else 20
@@ -66,11 +68,10 @@ def test_stopped_under_load_it_answers_what_is_under_way(tmp_path: Path) -> None
         busy(crowd, program, beats=20)
         with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # nobody is answered from now on
-            wait_until(lambda: all(client.in_flight for client in crowd), what="every client to wait for an answer")
+            under_way = _settled(crowd)
             for _ in range(2):  # whoever is answered now came later than all that waits: that was read
                 with urllib.request.urlopen(f"{program.url}/healthz"):
                     pass
-            under_way = {client: client.in_flight for client in crowd}
             program.process.send_signal(signal.SIGTERM)
             wait_until(lambda: _refuses(program.url), what="the program to take no more connections")
             assert {client: client.in_flight for client in crowd} == under_way
@@ -82,6 +83,22 @@ def test_stopped_under_load_it_answers_what_is_under_way(tmp_path: Path) -> None
             assert client.wrong == []
         check_nothing_is_lost(file, crowd)
     assert "Traceback" not in (tmp_path / "log").read_text("utf-8")
+
+
+def _settled(crowd: Sequence[Client]) -> dict[Client, int | None]:
+    """Wait until every client waits for an answer and none has had one for a while: the last before the lock are home."""
+    seen: dict[Client, int | None] = {}
+    since = 0.0
+
+    def is_settled() -> bool:
+        nonlocal seen, since
+        now = {client: client.in_flight for client in crowd}
+        if now != seen or not all(now.values()):
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > 0.5
+
+    wait_until(is_settled, what="every client to wait for an answer")
+    return seen
 
 
 def _refuses(url: str) -> bool:

@@ -78,7 +78,7 @@ class Site:
     def sessions_of(self, email: str) -> int:
         """Count the sessions that one address ever had."""
         with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:
-            (count,) = database.execute("select count(*) from sessions where subject = ?", (email,)).fetchone()
+            (count,) = database.execute("select count(*) from stillhere_sessions where subject = ?", (email,)).fetchone()
             return int(count)
 
 
