@@ -7,6 +7,7 @@ import { createClock } from "./clock.js"
 import { signInUrl } from "./ending.js"
 import { initial, look, step } from "./machine.js"
 import { listen } from "./sources.js"
+import { plain } from "./text.js"
 import { send, sendBeacon } from "./transport.js"
 
 /** One page, one client: a second start gets the first one's session. @type {Session | undefined} */
@@ -44,8 +45,8 @@ function create(options, createUI) {
     ...body,
     lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
     tab,
-    page,
-    title: document.title.slice(0, 300),
+    page: plain(page, 1_024),
+    title: plain(document.title, 300),
     scrollPct: sources.measure(),
   })
   const told = (/** @type {object} */ message) => {
