@@ -27,6 +27,7 @@ def test_it_greets_serves_and_stops(tmp_path: Path) -> None:
         assert program.stop(signal.SIGTERM) == 0
         log = (tmp_path / "log").read_text()
     assert "admin token for this run" in log
+    assert "alembic" not in log
     assert "Traceback" not in log
     assert "ERROR" not in log
 

@@ -36,7 +36,8 @@ def run(settings: Settings, *, demo: bool) -> None:
         SettingsError: if a setting cannot work, or the port is taken.
         StoreError: if the store cannot be opened.
     """
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("stillhere").setLevel(settings.log_level.upper())
     policy, http = settings.policy(), settings.http()
     listener = _listen(settings.host, settings.port)
     manager = SessionManager(settings.store, policy=policy)
