@@ -7,7 +7,7 @@
  * everything is recomputed from the last answer plus the time since.
  *
  *   event                what it records                                 what may follow
- *   visible              on screen: time runs                            a beat at once
+ *   visible              on screen: time runs; after half an hour a new view  a beat at once
  *   hidden, pagehide     off screen: time stands                         one `leave` by beacon
  *   restored             back from the back/forward cache: a new view    a beat at once; if ended: the redirect again
  *   online               that waiting may be over                        our backoff is waived; the server is asked
@@ -37,6 +37,8 @@ export const WATCH = 20_000
 export const LATCH = 10_000
 /** How soon the server may be asked again, whatever happened. */
 export const AGAIN = 1_000
+/** A return after this long is a new viewing of the page. */
+export const VISIT_GAP = 1_800_000
 /** The first and the longest step of the backoff. */
 export const BACKOFF = 2_000
 export const LONGEST = 120_000
@@ -67,6 +69,7 @@ const draft = (options) => ({
   onScreen: false,
   wasSeen: false,
   hasLeft: false,
+  leftAt: 0,
   seq: 0,
   visibleMs: 0,
   activeMs: 0,
@@ -186,12 +189,10 @@ function advance(s, now) {
 function react(s, event) {
   const { type } = event
   if (type === "visible") {
+    if (s.hasLeft && s.at - s.leftAt > VISIT_GAP) renew(s, event.view)
     if (!s.onScreen) show(s)
   } else if (type === "restored") {
-    // A restored page is a new view that knows nothing yet; only a Retry-After outlives the old one.
-    unwarn(s)
-    const { effects, at, notBefore, stateName } = s
-    Object.assign(s, draft({ ...s.options, view: event.view }), { effects, at, notBefore, stateName })
+    renew(s, event.view)
     if (event.visible) show(s)
   } else if (type === "hidden") leave(s, type)
   else if (type === "pagehide") leave(s, "terminated")
@@ -211,6 +212,17 @@ function react(s, event) {
   // A beat comes from a page on screen; from a hidden one it is only a question.
   else if (type === "beat" || type === "online") ask(s, s.onScreen ? BEAT : CHECK)
   else if ("body" in event && event.body === s.inFlight) heard(s, event)
+}
+
+/**
+ * A restored page, or one that was away for long, is a new view that knows nothing yet; only a Retry-After outlives the old one.
+ * @param {Draft} s
+ * @param {string} view
+ */
+function renew(s, view) {
+  unwarn(s)
+  const { effects, at, notBefore, stateName } = s
+  Object.assign(s, draft({ ...s.options, view }), { effects, at, notBefore, stateName })
 }
 
 /**
@@ -249,6 +261,7 @@ function leave(s, lifecycle) {
   // What a hidden page still wanted to ask, its return asks anyway.
   if (s.wanted <= BEAT) s.wanted = 0
   if (s.wasSeen && !s.hasLeft) does(s, { type: "beacon", body: message(s, 0, lifecycle) })
+  if (!s.hasLeft) s.leftAt = s.at
   s.hasLeft = true
 }
 

@@ -26,7 +26,7 @@ export function listen(emit, clock, newView) {
   const isVisible = () => document.visibilityState === "visible" && !(/** @type {any} */ (document).prerendering)
   // Between pagehide and pageshow the browser tells of showing, too; that story is `restored`.
   let cached = false
-  const begin = () => cached || emit({ type: isVisible() ? "visible" : "hidden" })
+  const begin = () => cached || emit(isVisible() ? { type: "visible", view: newView() } : { type: "hidden" })
 
   on("visibilitychange prerenderingchange", begin)
   // A frozen page comes back hidden: nothing to say, but timers were lost, and the deadline may have passed.

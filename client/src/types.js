@@ -45,9 +45,9 @@
  *   | { type: "over", over: Over }
  *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number
  *     }} Outcome
- * @typedef {{ type: "visible" | "hidden" | "online" | "pagehide" | "input" | "timer"
+ * @typedef {{ type: "hidden" | "online" | "pagehide" | "input" | "timer"
  *   | "stay" | "dismiss" | "check" | "beat" | "end" | "stop" }
- *   | { type: "restored", view: string, visible: boolean } | Outcome} Event
+ *   | { type: "visible", view: string } | { type: "restored", view: string, visible: boolean } | Outcome} Event
  *
  * @typedef {{ type: "send", path: string, body: Body }
  *   | { type: "beacon", body: Body }

@@ -276,6 +276,15 @@ describe("the back/forward cache", () => {
     assert.equal(page.look().state, "unknown")
   })
 
+  test("back after more than half an hour it is a new view with totals of its own; after less it is the same", () => {
+    const page = living().wait(10_000).on("hidden").wait(30 * MINUTE).on("visible").answer()
+    assert.equal(page.look().view, "view-1")
+    page.on("hidden").wait(30 * MINUTE + 1).clear().on("visible")
+    const [beat] = page.sent()
+    assert.notEqual(beat.view, "view-1")
+    assert.deepEqual([beat.seq, beat.visibleMs, beat.kind], [0, 0, "beat"])
+  })
+
   test("restored after its session ended elsewhere, it ends", () => {
     const page = living().on("pagehide").clear().replies(over).on(back)
     assert.equal(page.all("ended").length, 1)

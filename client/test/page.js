@@ -34,7 +34,9 @@ export function createPage(options) {
     },
     /** @param {any} event */
     on(event) {
-      const [after, more] = step(state, typeof event === "string" ? { type: event } : event, now)
+      // A tab that shows brings a name along, in case it has been away for long.
+      const named = typeof event === "string" ? { type: event, ...(event === "visible" && { view: "view-at-" + now }) } : event
+      const [after, more] = step(state, /** @type {any} */ (named), now)
       state = freeze(after)
       effects.push(...more)
       for (const effect of more) {
