@@ -32,7 +32,7 @@ fix: venv ## format, and mend what can be mended
 	$(RUN)/ruff format --quiet .
 
 nightly: test ## the same with many more random examples, and the slow proofs
-	STILLHERE_TESTS=nightly $(RUN)/pytest -q --timeout 3600
+	TESTS_PROFILE=nightly $(RUN)/pytest -q --timeout 3600
 
 client: node ## build the client into the package
 	cd client && npm run --silent build

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 SLOW = ("e2e", "server", "faults")
 """Folders whose tests start processes or browsers; all others are fast."""
 
-NIGHTLY = os.environ.get("STILLHERE_TESTS") == "nightly"
+NIGHTLY = os.environ.get("TESTS_PROFILE") == "nightly"
 
 settings.register_profile("day", max_examples=100, deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("nightly", parent=settings.get_profile("day"), max_examples=10_000)

@@ -37,6 +37,13 @@ const post = (url, body, timeout) =>
  * @returns {Promise<{ outcome: Outcome, status?: number, answer?: any }>}
  */
 export async function send(url, body, full = body, timeout = TIMEOUT) {
+  const first = await attempt(url, body, full, timeout)
+  // The session may have been given a new id while this message was on its way with the old one. Asked again, it has the new.
+  return first.answer?.reason === "no_session" && first.status === 401 ? attempt(url, body, full, timeout) : first
+}
+
+/** @type {(url: string, body: Body, full: object, timeout: number) => ReturnType<typeof send>} */
+async function attempt(url, body, full, timeout) {
   let status, answer, message, retryAfterMs
   try {
     const response = await post(url, full, timeout)

@@ -3,7 +3,7 @@ import { createServer } from "node:http"
 import { after, before, test } from "node:test"
 import { send } from "../src/transport.js"
 
-/** @type {{ status: number, headers?: Record<string, string>, body?: string, hold?: boolean }} */
+/** @type {{ status: number, headers?: Record<string, string>, body?: string, hold?: boolean, afterwards?: any }} */
 let reply
 /** @type {{ headers: import("node:http").IncomingHttpHeaders, body: string }} */
 let got
@@ -12,6 +12,7 @@ const server = createServer(async (request, response) => {
   for await (const chunk of request) body += chunk
   got = { headers: request.headers, body }
   if (!reply.hold) response.writeHead(reply.status, reply.headers).end(reply.body)
+  if (reply.afterwards) reply = reply.afterwards
 })
 let url = ""
 before(async () => {
@@ -40,6 +41,14 @@ test("a 200 is an answer, and the message is JSON with the header that no form c
 test("a 401 is the end, with the server's reason, or none", async () => {
   assert.deepEqual((await ask({ status: 401, body: '{"reason": "absolute"}' })).over, { reason: "absolute" })
   assert.deepEqual((await ask({ status: 401, body: "<html>" })).over, { reason: "no_session" })
+})
+
+test("a message that a new id overtook is sent again with it, once, before the end is believed", async () => {
+  const gone = { status: 401, body: '{"reason": "no_session"}' }
+  const lives = { status: 200, body: '{"expiresInMs": 5}' }
+  assert.equal((await ask({ ...gone, afterwards: lives })).type, "answer")
+  assert.equal((await ask({ ...gone, afterwards: { ...gone, afterwards: lives } })).type, "over")
+  assert.equal((await ask({ status: 401, body: '{"reason": "idle"}', afterwards: lives })).type, "over")
 })
 
 test("503 and 429 ask for patience, for as long as they say", async () => {

@@ -53,7 +53,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in claims]
         self._waiting.extend(zip(claims, futures, strict=True))
-        if self._sending is None:
+        if self._sending is None or self._sending.done():
             self._sending = loop.create_task(self._run())
         if len(futures) > 1:
             # One that failed failed them all; without `return_exceptions` the others' errors would be lost noisily.
@@ -64,7 +64,7 @@ class Batcher:
 
     async def drain(self) -> None:
         """Wait until everything submitted so far is answered."""
-        while self._sending is not None:
+        while self._sending is not None and not self._sending.done():
             await asyncio.wait([self._sending])
 
     async def _run(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -18,6 +19,7 @@ from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_li
 from stillhere.core.policy import Policy
 from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
 from stillhere.core.rules import claim_of, ending, next_beat_in, open_session, standing
+from stillhere.errors import StoreError
 from stillhere.stores import open_store
 from stillhere.stores.protocol import Listable, Sweepable
 
@@ -151,7 +153,13 @@ class SessionManager:
         session = open_session(hash_secret(secret), handle, subject, attributes or {}, policy=self.policy, now=self.clock())
         await self.store.create(session)
         if replaces is not None:
-            await self.end(replaces, EndedBy.REPLACED)
+            try:
+                await self.end(replaces, EndedBy.REPLACED)
+            except StoreError:
+                # Nobody will learn the new secret; do not leave its session behind if it can be helped.
+                with suppress(StoreError):
+                    await self.store.end(handle, EndedBy.REVOKED, now=self.clock())
+                raise
         self._announce(self._on_started, session)
         return Started(secret=secret, session=session)
 
@@ -260,9 +268,20 @@ class SessionManager:
         Raises:
             TypeError: if the store cannot list.
         """
+        return await self._listable().living(subject=subject, limit=limit, now=self.clock())
+
+    async def count(self) -> int:
+        """Count all living sessions.
+
+        Raises:
+            TypeError: if the store cannot list.
+        """
+        return await self._listable().count(now=self.clock())
+
+    def _listable(self) -> Listable:
         if not isinstance(self.store, Listable):
-            raise TypeError(f"{type(self.store).__name__} cannot list sessions: it has no `living`")
-        return await self.store.living(subject=subject, limit=limit, now=self.clock())
+            raise TypeError(f"{type(self.store).__name__} cannot list sessions: it has no `living` and `count`")
+        return self.store
 
     async def sweep(self) -> int:
         """Record the ends of sessions that lapsed unnoticed, and call `on_ended` for each.

@@ -26,6 +26,10 @@ SIGNS_OUT: Final = "/sign-out"
 """Ends the session."""
 
 
+ROTATES: Final = "/rotates"
+"""Gives the session a new id."""
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer by path: tell the session, begin one, end one; any other path is answered without asking for a session."""
     del receive
@@ -44,6 +48,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             status = error.status_hint
     elif scope["path"] == SIGNS_OUT:
         cookies.append(await session_of(scope).end())
+    elif scope["path"] == ROTATES:
+        rotated = await session_of(scope).rotate()
+        cookies += [] if rotated is None else [rotated]
     headers = [(name.encode(), value.encode()) for name, value in cookies]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from stillhere.adapters import asgi
 from stillhere.adapters.asgi import SessionRoutes, session_of
 from stillhere.core.policy import Policy, RequestsExtend, hours, minutes
 from stillhere.core.records import EndedBy
 from stillhere.errors import StillhereError
 from stillhere.http.config import HttpConfig
-from tests.adapters.apps import SIGNS_IN, SIGNS_OUT, TELLS, Line, application, browser, wrapped
+from stillhere.manager import SessionManager
+from tests.adapters.apps import ROTATES, SIGNS_IN, SIGNS_OUT, TELLS, Line, application, browser, wrapped
 from tests.http.doubles import UNKNOWN_SECRET, Web, in_trouble, never_asked
+from tests.support import FakeClock
 
 if TYPE_CHECKING:
     from stillhere.adapters.asgi import Receive, Scope, Send
@@ -26,7 +30,7 @@ async def test_the_session_is_on_the_request() -> None:
     web = Web()
     started = await web.sign_in()
     async with browser(wrapped(web.manager), cookie=started.secret) as page:
-        assert (await page.get(TELLS)).json() == {"path": TELLS, "has_session": True, "subject": "ada@fund.example", "ended": False}
+        assert (await page.get(TELLS)).json() == {"path": TELLS, "has_session": True, "subject": "first@fund.example", "ended": False}
 
 
 async def test_an_ended_session_is_no_session_but_tells_why() -> None:
@@ -147,11 +151,11 @@ async def test_signing_in_sets_the_cookie_and_replaces_the_old_session() -> None
     """A sign-in gives a new id; the session this browser came with ends with `replaced`, and attributes are kept."""
     web = Web()
     async with browser(wrapped(web.manager)) as page:
-        first = await page.post(f"{SIGNS_IN}?ada")
+        first = await page.post(f"{SIGNS_IN}?first")
         secret = first.headers["set-cookie"].partition("=")[2].partition(";")[0]
         assert first.json()["attributes"] == {"role": "reader"}
         assert first.headers["set-cookie"] == f"__Host-session={secret}; Path=/; Secure; HttpOnly; SameSite=Lax"
-        second = await page.post(f"{SIGNS_IN}?ada", headers={"cookie": f"__Host-session={secret}"})
+        second = await page.post(f"{SIGNS_IN}?first", headers={"cookie": f"__Host-session={secret}"})
     assert second.headers["set-cookie"] != first.headers["set-cookie"]
     ends = [session.ended_by for session in web.store.sessions.values()]
     assert ends == [EndedBy.REPLACED, None]
@@ -161,7 +165,7 @@ async def test_a_forged_cookie_is_never_adopted() -> None:
     """Signing in under a prepared id gives another one (session fixation)."""
     web = Web()
     async with browser(wrapped(web.manager), cookie=UNKNOWN_SECRET) as page:
-        answer = await page.post(f"{SIGNS_IN}?ada")
+        answer = await page.post(f"{SIGNS_IN}?first")
     assert UNKNOWN_SECRET not in answer.headers["set-cookie"]
     assert len(web.store.sessions) == 1
 
@@ -181,7 +185,7 @@ async def test_a_session_begins_only_on_a_safe_way(url: str, status: int, cookie
     """Over https and on loopback a session begins; on any other http none is kept, and no cookie is sent."""
     web = Web()
     async with browser(wrapped(web.manager), url=url) as page:
-        answer = await page.post(f"{SIGNS_IN}?ada")
+        answer = await page.post(f"{SIGNS_IN}?first")
     assert answer.status_code == status
     assert len(web.store.sessions) == (1 if cookie else 0)
     assert (answer.headers.get("set-cookie") or "").startswith(cookie or "")
@@ -230,3 +234,64 @@ async def test_the_middleware_adds_nothing_to_the_answers_of_the_application() -
     bare = Line(path="/anything", method="GET")
     await application(bare.scope, bare.receive, bare.send)
     assert line.sent[0] == bare.sent[0]
+
+
+async def test_a_new_id_by_hand() -> None:
+    """A change of privilege gives the browser a new id under the same session; the old one opens nothing, and a stranger gets none."""
+    manager = SessionManager("memory://")
+    started = await manager.start("first@fund.example")
+    async with browser(wrapped(manager), cookie=started.secret) as web:
+        answer = await web.get(ROTATES)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-session=")
+    fresh = cookie.partition("=")[2].partition(";")[0]
+    assert not (await manager.look(started.secret)).is_alive
+    renewed = (await manager.look(fresh)).session
+    assert renewed is not None
+    assert renewed.handle == started.session.handle
+    async with browser(wrapped(manager)) as web:
+        assert "set-cookie" not in (await web.get(ROTATES)).headers
+
+
+async def test_what_lies_below_the_prefix_is_no_activity() -> None:
+    """An address that no session route has gets problem JSON, and the session's deadline stays where it was."""
+    clock = FakeClock()
+    manager = SessionManager("memory://", clock=clock)
+    started = await manager.start("first@fund.example")
+    clock.advance(60_000)
+    async with browser(wrapped(manager), cookie=started.secret) as web:
+        answer = await web.get("/session/events")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert (await manager.look(started.secret)).session == started.session
+
+
+async def test_another_answer_may_be_given_while_the_store_is_down() -> None:
+    """An application can show a page of its own instead of problem JSON."""
+
+    async def own_page(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"one moment"})
+
+    async with browser(wrapped(in_trouble(), when_down=own_page), cookie=UNKNOWN_SECRET) as web:
+        answer = await web.get(TELLS)
+    assert (answer.status_code, answer.text) == (503, "one moment")
+
+
+async def test_a_body_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that dawdles gets 408 and changes nothing; it holds up neither a worker nor a stop."""
+    monkeypatch.setattr(asgi, "BODY_TIMEOUT_S", 0.01)
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/session/beat", "query_string": b"", "headers": [], "client": None}
+    await wrapped(never_asked())(scope, never, send)
+    assert sent[0]["status"] == 408
+    assert (b"cache-control", b"private, no-store") in sent[0]["headers"]

@@ -29,7 +29,7 @@ async def test_no_log_and_no_answer_tells_a_secret(caplog: pytest.LogCaptureFixt
 
     web = Web()
     web.manager = SessionManager(web.store, clock=web.clock, on_started=failing, on_ended=failing)
-    planted = await web.manager.start("ada")
+    planted = await web.manager.start("first")
     app = wrapped(web.manager, config=HttpConfig(beats_per_minute=12))
     async with browser(app, cookie=planted.secret) as page:
         for path in PATHS:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.archive.export import COLUMNS, csv_lines, exported, instant
+from stillhere.archive.export import COLUMNS, csv_lines, exported
 from stillhere.archive.records import VisitReport
+from stillhere.words import instant
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ async def lines(*visits: VisitReport) -> list[str]:
 
 async def test_csv_is_a_line_of_names_and_a_line_for_each_visit() -> None:
     """The columns are in their order, lines end as RFC 4180 says, and a visit that goes on has an empty last cell."""
-    assert await lines(visit_of("ada@fund.example"), visit_of("bob@fund.example", ended_by=None)) == [
+    assert await lines(visit_of("first@fund.example"), visit_of("second@fund.example", ended_by=None)) == [
         "visitor,started_at,ended_at,open_ms,visible_ms,active_ms,ended_by\r\n",
-        "ada@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n",
-        "bob@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,\r\n",
+        "first@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n",
+        "second@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,\r\n",
     ]
 
 
@@ -62,7 +63,7 @@ async def test_csv_of_nothing_has_its_names() -> None:
 @pytest.mark.parametrize(
     ("visitor", "cell"),
     [
-        ('"ada, b." <a@b.example>', '"""ada, b."" <a@b.example>"'),
+        ('"first, b." <a@b.example>', '"""first, b."" <a@b.example>"'),
         ("two\nlines", '"two\nlines"'),
         ("two\r\nlines", '"two\r\nlines"'),
         ("\u00fc\N{SNOWMAN}\u05d0", "\u00fc\N{SNOWMAN}\u05d0"),

@@ -45,6 +45,27 @@ def test_a_message_applied_twice_equals_once(world: World, beat: Beat, extend: B
     assert world.facts() == once
 
 
+@given(world=worlds(), beat=beats, between=histories, extend=extends, waits_ms=st.integers(0, 30_000))
+def test_an_old_message_that_comes_again_extends_nothing(
+    world: World,
+    beat: Beat,
+    between: list[Moment],
+    extend: BeatsExtend,
+    waits_ms: int,
+) -> None:
+    """However much was said and however much time passed since: the deadline stays where the later messages put it."""
+    first = replace(beat, kind=Kind.BEAT, view="again", seq=1, lifecycle=Lifecycle.ACTIVE)
+    world.beat(first, policy=POLICIES[extend])
+    world.beat(replace(first, seq=2), policy=POLICIES[extend])
+    for moment in between:
+        moment.happen(world)
+    world.advance(waits_ms)
+    before = world.session.last_active_at
+    for repeated in (first, replace(first, seq=2)):
+        world.beat(repeated, policy=POLICIES[extend])
+        assert world.session.last_active_at == before
+
+
 @given(history=histories)
 def test_credited_time_is_never_more_than_the_server_saw_pass(history: list[Moment]) -> None:
     """Whatever a client claims, no total exceeds the time since the session began."""

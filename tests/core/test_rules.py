@@ -182,6 +182,10 @@ def test_a_message_that_arrives_twice_is_credited_once() -> None:
     world.beat(beat)
     assert world.session.last_active_at == before
     assert world.visits[0].last_seen_at == START
+    world.beat(Beat(view="v", seq=4, lifecycle=Lifecycle.ACTIVE, visible_ms=10_000, idle_ms=5_000))
+    world.advance(10_000)
+    world.beat(beat)
+    assert world.session.last_active_at == START + 5_000
 
 
 def test_last_words_that_were_overtaken_do_not_end_the_visit() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROCESSES = 4
 
-NIGHTLY = os.environ.get("STILLHERE_TESTS") == "nightly"
+NIGHTLY = os.environ.get("TESTS_PROFILE") == "nightly"
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_an_end_that_races_with_beats_is_for_ever(url: str) -> None:
     kinds = [Kind.BEAT, Kind.EXTEND, Kind.CHECK, Kind.LEAVE]
     alive_before = 0
     for n in range(rounds):
-        started = await beating.start("ada@fund.example")
+        started = await beating.start("first@fund.example")
         clock.advance(1_000)
         beats = [
             beating.beat(started.secret, [Beat(kind=kinds[m % 4], view=f"v{m % 3}", visible_ms=m, idle_ms=0, seq=m)]) for m in range(64)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-KILLS = 100 if os.environ.get("STILLHERE_TESTS") == "nightly" else 20
+KILLS = 100 if os.environ.get("TESTS_PROFILE") == "nightly" else 20
 
 CROWD = 12
 
@@ -113,7 +113,7 @@ def test_locked_out_it_says_503_and_keeps_everybody(tmp_path: Path) -> None:
     """Another process has the file for longer than it waits: 503 with Retry-After, no cookie is touched, and then all goes on."""
     file = tmp_path / "sessions.db"
     with serving(f"sqlite:///{file}", log=tmp_path / "log") as program:
-        cookie = sign_in(program.url, "ada@fund.example")
+        cookie = sign_in(program.url, "first@fund.example")
         beat = {"view": "v", "seq": 1, "visibleMs": 1, "lifecycle": "active"}
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -135,7 +135,7 @@ def test_a_removed_folder_is_503_until_it_is_back(tmp_path: Path) -> None:
     """While the file is gone no beat is answered as if it were kept; when it is put back the cookie still works."""
     folder, aside = tmp_path / "data", tmp_path / "aside"
     with serving(f"sqlite:///{folder / 'sessions.db'}", log=tmp_path / "log") as program:
-        cookie = sign_in(program.url, "ada@fund.example")
+        cookie = sign_in(program.url, "first@fund.example")
         folder.rename(aside)
         for path in ("/session/beat", "/session/end"):
             assert ask(program.url, "POST", path, cookie)[0] == 503

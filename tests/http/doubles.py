@@ -49,7 +49,7 @@ class Web:
         self.manager = SessionManager(self.store, policy=policy, clock=self.clock)
         self.endpoints = SessionEndpoints(self.manager, config)
 
-    async def sign_in(self, subject: str = "ada@fund.example") -> Started:
+    async def sign_in(self, subject: str = "first@fund.example") -> Started:
         """Begin a session."""
         return await self.manager.start(subject)
 

@@ -13,7 +13,8 @@ from stillhere.core.rules import open_session
 from stillhere.errors import StoreError
 from stillhere.http.config import HttpConfig
 from stillhere.http.endpoints import SessionEndpoints
-from stillhere.http.problems import in_words, over, over_sentence
+from stillhere.http.problems import over, over_sentence
+from stillhere.words import in_words
 from tests.http.doubles import (
     UNKNOWN_SECRET,
     Web,

@@ -47,14 +47,24 @@ def test_paths_of_the_default_prefix() -> None:
 
 
 def test_paths_of_another_prefix_and_of_existing_clients() -> None:
-    """The prefix can be changed, also to the root, and each route can have more paths."""
-    config = HttpConfig(prefix="/", extra_paths={"beat": ("/keepalive", "/api/auth/heartbeat"), "look": ("/auth/me",)})
+    """The prefix can be changed, and each route can have more paths."""
+    config = HttpConfig(prefix="/auth", extra_paths={"beat": ("/keepalive", "/api/auth/heartbeat"), "look": ("/auth/me",)})
     assert config.paths() == {
-        "/": "look",
-        "/beat": "beat",
-        "/end": "end",
-        "/client.js": "client",
+        "/auth": "look",
+        "/auth/beat": "beat",
+        "/auth/end": "end",
+        "/auth/client.js": "client",
         "/keepalive": "beat",
         "/api/auth/heartbeat": "beat",
         "/auth/me": "look",
     }
+
+
+@pytest.mark.parametrize(
+    "extra_paths",
+    [{"beat": ("/session/end",)}, {"look": ("/session",)}, {"beat": ("/x",), "look": ("/x",)}, {"beat": ("/x", "/x")}],
+)
+def test_no_path_is_two_routes(extra_paths: Any) -> None:
+    """A path that would answer as two routes is refused: a sign-out must never turn into a beat."""
+    with pytest.raises(SettingsError, match="two session routes at once"):
+        HttpConfig(extra_paths=extra_paths)

@@ -19,16 +19,19 @@ def test_the_clock_tells_the_systems_time_in_milliseconds() -> None:
     assert before - 1 <= told <= time.time_ns() // 1_000_000 + 1
 
 
-def test_a_system_clock_that_is_set_does_not_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sets the machine's time neither ends nor revives a session."""
-    elapsed = [5_000_000_000]
+def test_a_system_clock_that_is_set_does_not_move_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever sets the machine's time neither ends nor revives a session; the log says within a minute that it was set."""
+    elapsed, wall = [5_000_000_000], [1_700_000_000_000_000_000]
     monkeypatch.setattr(clock_module, "_elapsed_ns", lambda: elapsed[0])
-    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
-    told = system_clock()
+    told = system_clock(lambda: wall[0])
     assert told() == 1_700_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    wall[0] = 0
     elapsed[0] += 1_500_000_000
     assert told() == 1_700_000_001_500
+    assert caplog.text == ""
+    elapsed[0] += 60_000_000_000
+    assert told() == 1_700_000_061_500
+    assert "the system clock was set and is -1700000061.5 s away" in caplog.text
 
 
 def test_time_spent_suspended_counts_where_the_system_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tests.manager.doubles import DownStore, UntouchableStore, memory_of
 from tests.support import START
 
 if TYPE_CHECKING:
+    from stillhere.core.records import Outcome
     from tests.support import FakeClock
 
 UNKNOWN = "u" * 43
@@ -221,12 +222,6 @@ async def test_the_living_are_listed_with_the_last_seen_first(manager: SessionMa
     assert await manager.list() == []
 
 
-async def test_a_store_that_cannot_list_says_so() -> None:
-    """The error names the store and what it lacks."""
-    with pytest.raises(TypeError, match="UntouchableStore cannot list sessions: it has no `living`"):
-        await SessionManager(UntouchableStore()).list()
-
-
 @pytest.mark.parametrize("verb", ["authenticate", "beat", "extend", "look", "end"])
 async def test_a_store_in_trouble_says_nothing_about_a_session(clock: FakeClock, verb: str) -> None:
     """Trouble is a `StoreError`, never "no session"; once it is over, everybody is still signed in."""
@@ -274,3 +269,46 @@ async def test_a_store_of_your_own_comes_with_its_own_archive() -> None:
     archive: Any = object()
     assert SessionManager(MemoryStore(), archive=archive).archive is archive
     assert SessionManager(MemoryStore()).archive is None
+
+
+class RefusesEnds(MemoryStore):
+    """A store that fails to end one session."""
+
+    refused = ""
+
+    async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
+        """Fail for that one."""
+        if handle == self.refused:
+            raise StoreError("not now")
+        return await super().end(handle, by, now=now)
+
+
+async def test_a_sign_in_that_cannot_end_the_old_session_leaves_no_new_one() -> None:
+    """Nobody would ever hold the new session's secret: it ends, and the old one is as it was."""
+    store = RefusesEnds()
+    manager = SessionManager(store)
+    old = await manager.start("reader")
+    store.refused = old.session.handle
+    with pytest.raises(StoreError):
+        await manager.start("reader", replaces=old.secret)
+    assert await manager.list("reader") == [old.session]
+
+
+async def test_a_store_that_cannot_list_says_so() -> None:
+    """Listing and counting are optional abilities; without them the error names what is missing."""
+    manager = SessionManager(UntouchableStore())
+    with pytest.raises(TypeError, match="it has no `living` and `count`"):
+        await manager.list()
+    with pytest.raises(TypeError, match="UntouchableStore cannot list"):
+        await manager.count()
+
+
+async def test_living_sessions_are_counted(manager: SessionManager, clock: FakeClock) -> None:
+    """The count is of the living, however many a list would show."""
+    for number in range(3):
+        await manager.start(f"reader {number}")
+    clock.advance(minutes(10))
+    await manager.start("late reader")
+    assert (await manager.count(), len(await manager.list(limit=2))) == (4, 2)
+    clock.advance(minutes(15))
+    assert await manager.count() == 1

@@ -139,7 +139,7 @@ def test_the_limit_of_a_session_over_the_wire(tmp_path: Path) -> None:
 def post_each(url: str, forwarded: list[str]) -> list[int]:
     """Send a beat from each invented address, within one session; check the 429s."""
     with httpx2.Client(base_url=url, headers={"origin": url}, timeout=20) as visitor:
-        assert visitor.post("/gate", data={"email": "ada@fund.example"}).status_code == 303
+        assert visitor.post("/gate", data={"email": "first@fund.example"}).status_code == 303
         answers = [visitor.post("/session/beat", headers={"x-forwarded-for": address}) for address in forwarded]
     for answer in answers:
         if answer.status_code == 429:

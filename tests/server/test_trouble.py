@@ -46,7 +46,7 @@ async def test_who_has_a_cookie_keeps_it(browser: httpx2.AsyncClient, path: str)
 async def test_the_gate_says_so(browser: httpx2.AsyncClient) -> None:
     """Who wants to come in gets a page that asks to try again, with Retry-After; strangers' pages need no store."""
     assert (await browser.get("/")).status_code == 200
-    answer = await browser.post("/gate", data={"email": "ada@fund.example"})
+    answer = await browser.post("/gate", data={"email": "first@fund.example"})
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["retry-after"] == "7"

@@ -58,7 +58,7 @@ def id_of(name: str) -> str:
 
 
 def session_of(
-    name: str, attributes: Mapping[str, object] | None = None, *, subject: str = "ada@fund.example", now: int = START
+    name: str, attributes: Mapping[str, object] | None = None, *, subject: str = "first@fund.example", now: int = START
 ) -> Session:
     """Begin a session with an id and a handle made from a name."""
     return open_session(id_of(name), f"handle-{name}", subject, attributes or {}, policy=POLICY, now=now)

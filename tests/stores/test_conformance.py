@@ -37,7 +37,7 @@ class TestCreate:
     @pytest.mark.parametrize("taken", ["id_hash", "handle"])
     async def test_never_overwrites(self, store: FullStore, taken: str) -> None:
         """A taken id or handle is refused, and the session that has it stays as it was."""
-        first, second = session_of("a"), session_of("b", subject="mallory@fund.example")
+        first, second = session_of("a"), session_of("b", subject="third@fund.example")
         await store.create(first)
         with pytest.raises(SessionExists) as refused:
             await store.create(replace(second, **{taken: getattr(first, taken)}))
@@ -85,11 +85,20 @@ class TestLooking:
         assert await store.end("handle-b", EndedBy.REVOKED, now=START) == Outcome(session=None)
         assert await beat(store, Claim(id_hash=id_of("b"))) == [Outcome(session=None)]
 
+    async def test_counts_the_living(self, store: FullStore) -> None:
+        """The count is of the living, whether or not anybody has noticed the ends of the others."""
+        for name in ("a", "b", "c"):
+            await store.create(session_of(name))
+        await store.end(session_of("a").handle, EndedBy.REVOKED, now=START)
+        assert await store.count(now=START) == 2
+        assert await store.count(now=START + IDLE - 1) == 2
+        assert await store.count(now=START + IDLE) == 0
+
     async def test_lists_the_living_by_when_they_were_seen(self, store: FullStore) -> None:
         """The list holds who lives, of one subject or all, the most recently seen first, and no more than asked for."""
-        for n, subject in enumerate(["ada", "bob", "ada", "ada"]):
+        for n, subject in enumerate(["first", "second", "first", "first"]):
             await store.create(session_of(str(n), subject=subject, now=START + n))
-        await store.create(session_of("tie", subject="bob", now=START + 3))
+        await store.create(session_of("tie", subject="second", now=START + 3))
         await store.end("handle-2", EndedBy.REVOKED, now=START + 4)
         await beat(store, Claim(id_hash=id_of("0")), now=START + 9)
 
@@ -97,7 +106,7 @@ class TestLooking:
             return [session.handle for session in await store.living(subject=subject, limit=limit, now=now)]
 
         assert await handles() == ["handle-0", "handle-3", "handle-tie", "handle-1"]
-        assert await handles("ada") == ["handle-0", "handle-3"]
+        assert await handles("first") == ["handle-0", "handle-3"]
         assert await handles("nobody") == []
         assert await handles(limit=2) == ["handle-0", "handle-3"]
         assert await handles(now=START + IDLE + 2) == ["handle-3", "handle-tie"]

@@ -50,6 +50,7 @@ claims = st.builds(
     age_ms=st.one_of(st.just(0), spans),
     active_ago_ms=st.one_of(st.none(), spans),
     on_screen=st.booleans(),
+    chosen=st.booleans(),
     opens=st.booleans(),
     leaves=st.booleans(),
     view=st.one_of(st.none(), st.sampled_from(["v1", "v2", "v3"])),

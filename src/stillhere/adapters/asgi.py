@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_TIMEOUT_S: Final = 10
+"""How long the body of a message may take; it is small, and an honest one is here at once."""
 
 SCOPE_KEY: Final = "stillhere"
 """Where a request's scope holds its `RequestSession`."""
@@ -65,6 +69,20 @@ class RequestSession:
         started = await self.endpoints.manager.start(subject, attributes=attributes, replaces=before)
         return started, set_cookie(started.secret, self.peer, config)
 
+    async def rotate(self) -> tuple[str, str] | None:
+        """Give the session a new id because its person's privileges changed (OWASP ASVS 5.0 item 7.2.4).
+
+        Returns:
+            The `Set-Cookie` header to answer with, or None if there is no living session.
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+        config = self.endpoints.config
+        secret = read_secret(self.request, self.peer, config)
+        rotated = None if secret is None else await self.endpoints.manager.rotate(secret)
+        return None if rotated is None else set_cookie(rotated.secret, self.peer, config)
+
     async def end(self) -> tuple[str, str]:
         """Sign out; the `Set-Cookie` header to answer with takes the id back."""
         config = self.endpoints.config
@@ -83,6 +101,7 @@ class SessionMiddleware:
         manager: the sessions.
         config: how the session routes are offered. Default: `HttpConfig()`.
         untouched: paths that need no session and beginnings of paths, each ending in `/`: static files, health checks.
+        when_down: answers instead of the application while the store cannot be reached. Default: problem JSON, 503.
     """
 
     def __init__(
@@ -92,10 +111,12 @@ class SessionMiddleware:
         config: HttpConfig | None = None,
         *,
         untouched: tuple[str, ...] = (),
+        when_down: App | None = None,
     ) -> None:
         """Wrap once."""
         self._app = app
         self.endpoints = SessionEndpoints(manager, config)
+        self._when_down = when_down
         self._untouched = frozenset(untouched)
         self._untouched_folders = tuple(path for path in untouched if path.endswith("/"))
 
@@ -105,7 +126,7 @@ class SessionMiddleware:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        if self.endpoints.route(path) is not None:
+        if self.endpoints.owns(path):
             await _answer(self.endpoints, scope, receive, send)
             return
         if path in self._untouched or path.startswith(self._untouched_folders):
@@ -115,6 +136,9 @@ class SessionMiddleware:
         try:
             verdict = await self._judge(request)
         except StoreError as error:
+            if self._when_down is not None:
+                await self._when_down(scope, receive, send)
+                return
             response = unavailable(error)
             await send_response(Response(status=503, headers=(*response.headers, *NEVER_CACHED), body=response.body), send)
             return
@@ -169,7 +193,12 @@ def session_of(scope: Scope) -> RequestSession:
 
 
 async def _answer(endpoints: SessionEndpoints, scope: Scope, receive: Receive, send: Send) -> None:
-    request = await _read(scope, receive)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            request = await _read(scope, receive)
+    except TimeoutError:
+        await send_response(endpoints.too_slow(BODY_TIMEOUT_S), send)
+        return
     if request is not None:
         await send_response(await endpoints.answer(request), send)
 

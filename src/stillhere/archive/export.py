@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from stillhere.words import instant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -16,8 +17,6 @@ COLUMNS: Final = ("visitor", "started_at", "ended_at", "open_ms", "visible_ms", 
 
 # A spreadsheet takes a cell that begins like this for a formula (OWASP: CSV Injection); the last four are full-width signs.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def exported(visit: VisitReport) -> Mapping[str, str | int | None]:
@@ -31,11 +30,6 @@ def exported(visit: VisitReport) -> Mapping[str, str | int | None]:
         "active_ms": visit.active_ms,
         "ended_by": visit.ended_by,
     }
-
-
-def instant(at: int) -> str:
-    """Write an instant in ISO 8601 and UTC, to the millisecond."""
-    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def csv_lines(visits: AsyncIterator[VisitReport]) -> AsyncIterator[str]:

@@ -131,6 +131,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         age_ms: how long ago it was made.
         active_ago_ms: how long before `now` activity is claimed, or None for no claim.
         on_screen: somebody has the page in front of them.
+        chosen: a person chose to stay.
         opens: it may open a view and a visit.
         leaves: these are a tab's last words.
         view: the client's name for the view, or None if it speaks of none.
@@ -141,6 +142,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     age_ms: int = 0
     active_ago_ms: int | None = None
     on_screen: bool = False
+    chosen: bool = False
     opens: bool = False
     leaves: bool = False
     view: str | None = None

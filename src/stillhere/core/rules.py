@@ -124,6 +124,7 @@ def claim_of(beat: Beat, *, id_hash: str, policy: Policy, withheld: bool = False
         age_ms=age_ms,
         active_ago_ms=_activity_claimed(beat, policy, age_ms),
         on_screen=on_screen,
+        chosen=beat.kind is Kind.EXTEND,
         opens=not leaves and (on_screen or (beat.visible_ms or 0) > 0),
         leaves=leaves,
         view=beat.view,
@@ -178,7 +179,7 @@ def apply_claim(
     if over is not None:
         session = _record_end(session, over)
     else:
-        session = _credit(session, claim, now=now, is_repeated=view is not None and claim.seq == view.seq)
+        session = _credit(session, claim, now=now, is_old=_is_old(view, claim))
         if view is None and claim.opens:
             visit = _visit_for_opening(session, visit, claim, visit_gap=visit_gap, horizon=horizon)
             if claim.view is None:
@@ -195,10 +196,16 @@ def apply_claim(
     return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
 
 
-def _credit(session: Session, claim: Claim, *, now: int, is_repeated: bool) -> Session:
+def _is_old(view: View | None, claim: Claim) -> bool:
+    """Repeated or overtaken, so that later evidence is in already. A choice to stay counts even if words of leaving overtook it."""
+    if view is None or claim.seq is None:
+        return False
+    return claim.seq == view.seq if claim.chosen else claim.seq <= view.seq
+
+
+def _credit(session: Session, claim: Claim, *, now: int, is_old: bool) -> Session:
     active_at = session.last_active_at
-    # A message that arrives twice is credited once. One that was overtaken counts: it may be a person's choice to stay.
-    if claim.active_ago_ms is not None and not is_repeated:
+    if claim.active_ago_ms is not None and not is_old:
         active_at = max(active_at, now - claim.active_ago_ms)
     seen_at = max(session.last_seen_at, now)
     if active_at == session.last_active_at and seen_at == session.last_seen_at:

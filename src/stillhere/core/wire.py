@@ -51,7 +51,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def is_plain(self) -> bool:
-        """It says nothing at all: a message without a body, from a page that is on screen."""
+        """It says nothing of view, visibility or input, as a message without a body does: presence, and no more."""
         return self.view is None and self.lifecycle is None and self.visible_ms is None and self.idle_ms is None
 
 

@@ -54,6 +54,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         self._refuse_wrong_names()
+        self._refuse_collisions()
         for network in self.trusted_proxies:
             try:
                 ipaddress.ip_network(network)
@@ -66,7 +67,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     def _refuse_wrong_names(self) -> None:
         paths = [self.prefix, *(path for paths in self.extra_paths.values() for path in paths)]
         for path in paths:
-            if not path.startswith("/") or (path.endswith("/") and path != "/") or "?" in path or "#" in path:
+            if not path.startswith("/") or path.endswith("/") or "?" in path or "#" in path:
                 raise SettingsError(f"{path!r} is not a path for a session route; write it like /session")
         for name in (self.cookie_name, self.loopback_cookie_name):
             if not _COOKIE_NAME.match(name):
@@ -75,14 +76,24 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
             if not _ORIGIN.match(origin):
                 raise SettingsError(f"{origin!r} is not an origin; write it like https://app.example, without a path")
 
+    def _refuse_collisions(self) -> None:
+        own = self._own_paths()
+        taken = [*own, *(path for paths in self.extra_paths.values() for path in paths)]
+        for path in set(taken):
+            if taken.count(path) > 1:
+                raise SettingsError(f"{path} would be two session routes at once; give each its own path")
+
     def paths(self) -> dict[str, Route]:
         """Tell which path is which route."""
-        routes: dict[str, Route] = {
-            f"{self.prefix.rstrip('/')}/beat": "beat",
-            self.prefix: "look",
-            f"{self.prefix.rstrip('/')}/end": "end",
-            f"{self.prefix.rstrip('/')}/client.js": "client",
-        }
+        routes = self._own_paths()
         for route, extra in self.extra_paths.items():
             routes.update(dict.fromkeys(extra, route))
         return routes
+
+    def _own_paths(self) -> dict[str, Route]:
+        return {
+            f"{self.prefix}/beat": "beat",
+            self.prefix: "look",
+            f"{self.prefix}/end": "end",
+            f"{self.prefix}/client.js": "client",
+        }

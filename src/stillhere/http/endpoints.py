@@ -54,19 +54,28 @@ class SessionEndpoints:
         self.manager = manager
         self.config = config or HttpConfig()
         self._routes = self.config.paths()
-        self._by_session = RateLimit(self.config.beats_per_minute, name="session")
-        self._by_address = RateLimit(self.config.messages_per_minute, name="address")
+        self._by_session = RateLimit(self.config.beats_per_minute)
+        self._by_address = RateLimit(self.config.messages_per_minute)
         self._client = files("stillhere.http").joinpath("static/client.js").read_bytes()
         self._client_version = sha256(self._client).hexdigest()[:16]
 
     @property
     def client_url(self) -> str:
         """Address of the client with its version, cacheable for a year."""
-        return f"{self.config.prefix.rstrip('/')}/client.js?v={self._client_version}"
+        return f"{self.config.prefix}/client.js?v={self._client_version}"
 
     def route(self, path: str) -> Route | None:
         """Tell which session route a path is, or None if it is none."""
         return self._routes.get(path)
+
+    def too_slow(self, timeout_s: int) -> Response:
+        """Answer 408 to a message whose body does not arrive."""
+        response = problem(408, f"The body did not arrive within {timeout_s} s.", headers=(("connection", "close"),))
+        return Response(status=response.status, headers=(*response.headers, *NEVER_CACHED), body=response.body)
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a path is a session route, or lies where only session routes may be."""
+        return path in self._routes or path.startswith(f"{self.config.prefix}/")
 
     async def answer(self, request: Request) -> Response:
         """Answer a request to any path; 404 if it is no session route."""
@@ -89,7 +98,7 @@ class SessionEndpoints:
     async def _guarded(self, route: Route, request: Request, peer: Peer) -> Response:
         if request.method == "POST" and not is_allowed_site(request, peer, self.config):
             return problem(403, "This request came from another site. Send it from a page of this one, or list that origin as allowed.")
-        wait_s = self._by_address.wait_s(peer.address)
+        wait_s = self._by_address.wait_s(peer.network)
         if wait_s is not None:
             return _too_many("This address", wait_s)
         if len(request.body) > MAX_BODY_BYTES:
@@ -106,18 +115,14 @@ class SessionEndpoints:
         if request.body and media_type not in _MEDIA_TYPES:
             return problem(415, f"Send the body as {' or '.join(_MEDIA_TYPES)}, not {media_type!r}.")
         secret = read_secret(request, peer, self.config)
+        beats, refused = _read(request.body)
+        if route == "end" and refused is None:
+            return await self._ended(secret, beats if request.body else (), request, peer)
         if secret is not None:
-            wait_s = self._by_session.wait_s(hash_secret(secret))
+            wait_s = self._by_session.wait_s(hash_secret(secret), cost=max(1, len(beats)))
             if wait_s is not None:
                 return _too_many("This session", wait_s)
-        try:
-            beats = read_beats(request.body)
-        except BadBeat as error:
-            members: dict[str, object] = {} if error.field is None else {"field": error.field}
-            return problem(error.status_hint, f"{error}.", members=members)
-        if route == "end":
-            return await self._ended(secret, beats if request.body else (), request, peer)
-        return self._judged(await self.manager.beat(secret, beats, withheld=request.is_withheld))
+        return refused or self._judged(await self.manager.beat(secret, beats, withheld=request.is_withheld))
 
     def _judged(self, verdict: Verdict) -> Response:
         if verdict.standing is None:
@@ -158,6 +163,14 @@ class SessionEndpoints:
             ("access-control-expose-headers", "retry-after"),  # or a client of another origin could not keep to it
         )
         return msgspec.structs.replace(response, headers=(*response.headers, *more))
+
+
+def _read(body: bytes) -> tuple[Sequence[Beat], Response | None]:
+    try:
+        return read_beats(body), None
+    except BadBeat as error:
+        members: dict[str, object] = {} if error.field is None else {"field": error.field}
+        return (), problem(error.status_hint, f"{error}.", members=members)
 
 
 def unavailable(error: StoreError) -> Response:

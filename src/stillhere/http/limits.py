@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Final
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW_S: Final = 60
 
 
 class RateLimit:
-    """So many messages a minute for each key.
+    """So many messages a minute for each key, in windows of a minute that begin for all keys at once.
+
+    Forgetting every key at the end of a window keeps the table as small as a minute's traffic, without a thread or a sweep.
 
     Args:
         per_minute: how many.
-        name: keeps the keys of several limits apart.
+        elapsed: tells seconds that pass evenly, whatever anybody does to the system clock.
     """
 
-    def __init__(self, per_minute: int, *, name: str) -> None:
+    def __init__(self, per_minute: int, *, elapsed: Callable[[], float] = time.monotonic) -> None:  # noqa: TID251  # here it enters
         """Start with an empty count."""
-        self._item = RateLimitItemPerMinute(per_minute, namespace=name)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._per_minute = per_minute
+        self._elapsed = elapsed
+        self._ends_at = 0.0
+        self._counts: dict[str, int] = {}
 
-    def wait_s(self, key: str) -> int | None:
-        """Count one message; None if it may pass, otherwise the whole seconds to wait."""
-        if self._limiter.hit(self._item, key):
-            return None
-        reset_at = self._limiter.get_window_stats(self._item, key).reset_time
-        return max(1, min(60, round(reset_at - time.time())))  # noqa: TID251  # the library counts by this clock
+    def wait_s(self, key: str, *, cost: int = 1) -> int | None:
+        """Count some messages; None if they may pass, otherwise the whole seconds to wait. What is refused is not counted."""
+        now = self._elapsed()
+        if now >= self._ends_at:
+            self._counts.clear()
+            self._ends_at = now + WINDOW_S
+        count = self._counts.get(key, 0) + cost
+        if count > self._per_minute and key in self._counts:
+            return max(1, round(self._ends_at - now))
+        self._counts[key] = count
+        return None

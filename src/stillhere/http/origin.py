@@ -20,17 +20,22 @@ OUR_HEADERS: Final = ("x-heartbeat", "x-stillhere")
 """Headers that neither a form nor a foreign script can set without a preflight."""
 
 
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request really comes from.
 
     Attributes:
         address: the client's address, or an empty string if it is not known.
+        network: what limits count by: the address, or for IPv6 its /64, which one customer has to himself.
         scheme: `http` or `https`, as the browser sees it.
         origin: this server's own origin, as the browser sees it.
-        is_loopback: the browser addressed this machine itself.
+        is_loopback: the browser addressed this machine itself, without a proxy between that we know nothing of.
     """
 
     address: str
+    network: str
     scheme: str
     origin: str
     is_loopback: bool
@@ -39,13 +44,28 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 def peer_of(request: Request, config: HttpConfig) -> Peer:
     """Tell where a request comes from. Forwarded headers count only if the connection comes from a trusted proxy."""
     address, scheme = request.client or "", request.scheme
+    is_through_stranger = any(request.header(name) is not None for name in _FORWARDED)
     if config.trusted_proxies and _is_trusted(address, config.trusted_proxies):
+        is_through_stranger = False
         address = _behind_proxies(request.header("x-forwarded-for"), address, config.trusted_proxies)
         forwarded = (request.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
     host = (request.header("host") or "").lower()
     name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
-    return Peer(address=address, scheme=scheme, origin=f"{scheme}://{host}", is_loopback=name in LOOPBACK)
+    return Peer(
+        address=address,
+        network=_network_of(address),
+        scheme=scheme,
+        origin=f"{scheme}://{host}",
+        is_loopback=name in LOOPBACK and not is_through_stranger,
+    )
+
+
+def _network_of(address: str) -> str:
+    parsed = _address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
 
 
 def _behind_proxies(forwarded: str | None, address: str, trusted: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from stillhere.archive.export import instant
 from stillhere.core.records import EndedBy
 from stillhere.http.messages import Headers, Response
+from stillhere.words import in_words, instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,12 +68,3 @@ def over_sentence(session: Session | None, ending: Ending | None) -> str:
         idle=in_words(session.idle_timeout),
         absolute=in_words(session.absolute_end_at - session.created_at),
     )
-
-
-def in_words(span_ms: int) -> str:
-    """Write a span in its largest whole unit."""
-    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
-        if span_ms >= size and (span_ms % size == 0 or unit == "second"):
-            count = span_ms // size
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"{span_ms} milliseconds"

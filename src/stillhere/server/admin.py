@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from stillhere.adapters.asgi import request_of
-from stillhere.archive.export import csv_lines, instant
+from stillhere.archive.export import csv_lines
 from stillhere.archive.records import Presence, VisitFilter, VisitReport
 from stillhere.core.policy import Policy, hours, minutes
 from stillhere.core.records import ON_SCREEN, EndedBy
@@ -23,6 +23,7 @@ from stillhere.http.problems import problem
 from stillhere.manager import SessionManager
 from stillhere.server.gate import Forms
 from stillhere.server.pages import go
+from stillhere.words import instant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +67,7 @@ class Admin:
         self._token_hash = sha256(token.encode()).digest()
         self._http = msgspec.structs.replace(http, cookie_name="__Host-operator", loopback_cookie_name="operator", same_site="strict")
         self._operators = SessionManager("memory://", policy=OPERATOR_POLICY, clock=manager.clock)
-        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE, name="admin")
+        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE)
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -142,7 +143,7 @@ class Admin:
                 "here": here,
                 "totals": {
                     "here": sum(bool(person["present"]) for person in here),
-                    "sessions": len(await self._manager.list()),
+                    "sessions": await self._manager.count(),
                     "visitsToday": today.visits,
                     "visibleTodayMs": today.visible_ms,
                     "medianVisibleTodayMs": today.median_visible_ms,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from stillhere import __version__
 from stillhere.adapters.asgi import SessionMiddleware
-from stillhere.errors import StoreError
+from stillhere.errors import SettingsError, StoreError
 from stillhere.server.admin import Admin
 from stillhere.server.gate import Gate
 from stillhere.server.openapi import openapi
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from stillhere.adapters.asgi import App
+    from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.http.config import HttpConfig
     from stillhere.manager import SessionManager
     from stillhere.server.settings import Settings
 
 Handler = Callable[["Request", Exception], Awaitable[Response]]
+
+logger = logging.getLogger("stillhere")
+
+READY_FOR_MS = 1_000
+"""How long an answer about readiness holds."""
 
 UNTOUCHED = ("/static/", "/admin/", "/admin", "/healthz", "/readyz", "/openapi.json", "/lab/cover", "/favicon.ico")
 """Paths that need no session. The dashboard has its own."""
@@ -60,40 +67,80 @@ def build_app(manager: SessionManager, settings: Settings, *, admin_token: str, 
     async def openapi_json(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
         return Response(document, media_type="application/json")
 
+    routes.append(Route("/openapi.json", openapi_json))
+    _refuse_collisions(routes, http)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        sweeper = asyncio.create_task(sweep_for_ever(manager, interval_ms=settings.sweep_interval))
-        try:
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(manager.close)
+            closing.push_async_callback(admin.close)
+            sweeper = asyncio.create_task(sweep_for_ever(manager, interval_ms=settings.sweep_interval))
+            closing.push_async_callback(_cancel, sweeper)
             yield
-        finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
-            await admin.close()
-            await manager.close()
 
     site = Starlette(
-        routes=[
-            *routes,
-            Route("/openapi.json", openapi_json),
-            Mount("/static", StaticFiles(packages=[("stillhere.server", "static")])),
-        ],
+        routes=[*routes, Mount("/static", StaticFiles(packages=[("stillhere.server", "static")]))],
         exception_handlers={404: _not_found(pages), 405: _not_allowed(pages), StoreError: _store_down(pages)},
         lifespan=lifespan,
     )
-    return SecurityHeaders(SessionMiddleware(site, manager, http, untouched=UNTOUCHED))
+    middleware = SessionMiddleware(site, manager, http, untouched=UNTOUCHED, when_down=_when_down(pages))
+    pages.share(client_url=middleware.endpoints.client_url)
+    return SecurityHeaders(middleware)
+
+
+def _refuse_collisions(routes: list[Route], http: HttpConfig) -> None:
+    taken = {route.path for route in routes}
+    for path in http.paths():
+        if path in taken or path.startswith(("/static/", "/admin/")) or any(own.startswith(f"{http.prefix}/") for own in taken):
+            raise SettingsError(f"the session route {path} would hide a page of the program; choose another prefix or path")
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+class Readiness:
+    """Whether the store answers, asked at most once a second however often one asks here.
+
+    Args:
+        manager: the sessions.
+    """
+
+    def __init__(self, manager: SessionManager) -> None:
+        """Nothing is known yet."""
+        self._manager = manager
+        self._known_at = -READY_FOR_MS
+        self._is_ready = False
+        self._asking = asyncio.Lock()
+
+    async def __call__(self) -> bool:
+        """Tell it, as of a moment ago."""
+        async with self._asking:
+            now = self._manager.clock()
+            if now - self._known_at >= READY_FOR_MS:
+                try:
+                    await self._manager.store.ping()
+                    self._is_ready = True
+                except StoreError as error:
+                    self._is_ready = False
+                    logger.warning("not ready: %s", error)
+                self._known_at = now
+            return self._is_ready
 
 
 def _health(manager: SessionManager) -> list[Route]:
+    is_ready = Readiness(manager)
+
     async def alive(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
         return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
     async def ready(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
-        try:
-            await manager.store.ping()
-        except StoreError as error:
-            return JSONResponse({"ready": False, "why": str(error)}, 503, headers={"cache-control": "no-store", "retry-after": "2"})
-        return JSONResponse({"ready": True}, headers={"cache-control": "no-store"})
+        if await is_ready():
+            return JSONResponse({"ready": True}, headers={"cache-control": "no-store"})
+        return JSONResponse({"ready": False}, 503, headers={"cache-control": "no-store", "retry-after": "2"})
 
     return [Route("/healthz", alive), Route("/readyz", ready)]
 
@@ -117,8 +164,18 @@ def _not_allowed(pages: Pages) -> Handler:
 
 def _store_down(pages: Pages) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature is Starlette's
-        retry_after = error.retry_after if isinstance(error, StoreError) else 2
-        why = "The session store cannot be reached. Nobody is signed out; try again shortly."
-        return pages.error(503, "One moment", why, retry_after=retry_after)
+        return _one_moment(pages, error.retry_after if isinstance(error, StoreError) else 2)
 
     return answer
+
+
+def _when_down(pages: Pages) -> App:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await _one_moment(pages, 2)(scope, receive, send)
+
+    return answer
+
+
+def _one_moment(pages: Pages, retry_after: int) -> Response:
+    why = "The session store cannot be reached. Nobody is signed out; try again shortly."
+    return pages.error(503, "One moment", why, retry_after=retry_after)

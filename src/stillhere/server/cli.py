@@ -78,6 +78,8 @@ def visits(
     config: ConfigFile = None,
 ) -> None:
     """List visits, newest first, and each visitor's totals."""
+    if as_json and as_csv:
+        raise typer.BadParameter("give either --json or --csv")
     form: Form = "json" if as_json else "csv" if as_csv else "table"
     asyncio.run(list_visits(_settings(store, config), visitor=visitor, limit=limit, form=form))
 
@@ -124,9 +126,7 @@ Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_e
 @app.callback()
 def _root(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,  # the callback reads it
+    version: Version = False,  # the callback reads it
 ) -> None:
     pass
 

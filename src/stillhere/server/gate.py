@@ -78,19 +78,18 @@ class Forms:
     Args:
         pages: renders.
         tries_per_minute: forms that one client address may send.
-        name: keeps the counts of several kinds of form apart.
     """
 
-    def __init__(self, pages: Pages, *, tries_per_minute: int, name: str) -> None:
+    def __init__(self, pages: Pages, *, tries_per_minute: int) -> None:
         """Count nothing yet."""
         self._error = pages.error
-        self._tries = RateLimit(tries_per_minute, name=name)
+        self._tries = RateLimit(tries_per_minute)
 
     async def read(self, request: Request, asked: HttpRequest, peer: Peer, config: HttpConfig) -> dict[str, str] | Response:
         """Read a form's fields, or answer why not: from another site, too many, too large, or no such form."""
         if not is_allowed_site(asked, peer, config):
             return self._error(403, "Not from here", "This form was sent from another site. Open the page itself and try again.")
-        wait_s = self._tries.wait_s(peer.address)
+        wait_s = self._tries.wait_s(peer.network)
         if wait_s is not None:
             why = f"Too many tries from this address. Try again in {wait_s} seconds."
             return self._error(429, "Slow down", why, retry_after=wait_s)
@@ -129,7 +128,7 @@ class Gate:
         self._pages = pages
         self._settings = settings
         self._policy = policy
-        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE, name="gate")
+        self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE)
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -178,6 +177,7 @@ class Gate:
             "gate.html",
             status=status,
             next=following or "",
+            after_gate=self._settings.after_gate,
             notice=notice,
             error=error,
             email=email,

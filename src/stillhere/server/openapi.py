@@ -64,7 +64,7 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
     """
     schemas, components = msgspec.json.schema_components([Message, Answer, Problem, Visitor], ref_template="#/components/schemas/{name}")
     message, answer, problem, visitor = schemas
-    prefix = http.prefix.rstrip("/")
+    prefix = http.prefix
     over = _problem("The session is over, finally; `reason` says why.", problem)
     told = {"200": _json("How the session stands.", answer), "401": over}
     posted = {status: _problem(text, problem) for status, text in _POSTED.items()}

@@ -39,7 +39,11 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(shared)
+        self.share(**shared)
+
+    def share(self, **variables: object) -> None:
+        """Give every template some more variables."""
+        self._environment.globals.update(variables)
 
     def show(self, template: str, *, status: int = 200, **variables: Any) -> HTMLResponse:  # noqa: ANN401  # templates take anything
         """Render a page. It may be kept for Back, but is asked for anew: what it shows depends on who is signed in."""

@@ -10,11 +10,12 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stillhere.archive.export import csv_lines, exported, instant
+from stillhere.archive.export import csv_lines, exported
 from stillhere.archive.records import VisitFilter, VisitorTotals, VisitReport
 from stillhere.core.rules import deadline
 from stillhere.errors import StillhereError, StoreError
 from stillhere.manager import SessionManager
+from stillhere.words import instant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -78,12 +79,12 @@ async def end_sessions(settings: Settings, *, handle: str | None, subject: str |
     async with _open(settings) as manager:
         if handle is None:
             count = await manager.end_all(subject or "")
-            Console().print(f"Ended {count} {'session' if count == 1 else 'sessions'} of {subject}.", highlight=False)
+            _console().print(f"Ended {count} {'session' if count == 1 else 'sessions'} of {subject}.")
             return
         verdict = await manager.end_by_handle(handle)
     if verdict.session is None or verdict.ending is None:
         raise StillhereError(f"there is no session {handle!r}; `stillhere sessions list` shows those that live")
-    Console().print(f"{handle} of {verdict.session.subject} ended at {instant(verdict.ending.at)}: {verdict.ending.by}.", highlight=False)
+    _console().print(f"{handle} of {verdict.session.subject} ended at {instant(verdict.ending.at)}: {verdict.ending.by}.")
 
 
 def _open(settings: Settings) -> SessionManager:
@@ -143,12 +144,17 @@ def _show_visits(found: Sequence[VisitReport], totals: Sequence[VisitorTotals]) 
         table.add_column(name, justify="right")
     for row in totals:
         table.add_row(row.visitor, str(row.visits), _span(row.open_ms), _span(row.visible_ms), _span(row.active_ms))
-    Console().print()
-    Console().print(table)
+    _console().print()
+    _console().print(table)
+
+
+def _console() -> Console:
+    # What people typed is data: square brackets in it are no markup.
+    return Console(markup=False, highlight=False)
 
 
 def _show(table: Table, *, empty: str, rows: int) -> None:
-    Console().print(table if rows else empty)
+    _console().print(table if rows else empty)
 
 
 def _short(at: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 
 from stillhere.errors import SettingsError
 from stillhere.manager import SessionManager
@@ -63,7 +64,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
-        why = os.strerror(error.errno or 0)
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise SettingsError(f"cannot listen on {host}:{port}: {why}; choose another with --port, or stop what has it") from error
 
 
@@ -71,7 +72,7 @@ def _greet(settings: Settings, listener: socket.socket, *, token: str | None, de
     host, port = listener.getsockname()[:2]
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {settings.store}")
+    console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {escape(settings.store)}")
     rows = {"gate": f"{base}/", "dashboard": f"{base}/admin", "sessions": f"{base}{prefix}"}
     if demo:
         rows |= {"page": f"{base}/confidential", "lab": f"{base}/lab"}

@@ -5,8 +5,10 @@ A flag wins over the environment (`STILLHERE_…`), which wins over the TOML fil
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -20,10 +22,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from stillhere.core.policy import BeatsExtend, Policy, RequestsExtend, build_policy
+from stillhere.core.policy import LONGEST_SPAN, BeatsExtend, Policy, RequestsExtend, build_policy
 from stillhere.errors import SettingsError
 from stillhere.http.config import HttpConfig
-from stillhere.http.problems import in_words
+from stillhere.words import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +44,10 @@ def read_duration(text: object) -> object:
     found = _DURATION.match(text.strip()) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"{text!r} is not a duration; write 90s, 20m, 24h or 30d")
-    return round(float(found[1]) * UNITS[found[2]])
+    span_ms = float(found[1]) * UNITS[found[2]]
+    if not 1 <= span_ms <= LONGEST_SPAN:
+        raise ValueError(f"{text!r} is not between 1ms and {LONGEST_SPAN // UNITS['d']}d")
+    return round(span_ms)
 
 
 def _split(value: object) -> object:
@@ -92,7 +97,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="What is logged: `debug`, `info` (starts and ends of sessions), `warning`, `error`."
     )
-    sweep_interval: Duration = Field(30_000, description="How often the ends of lapsed sessions are recorded.")
+    sweep_interval: Duration = Field(30_000, ge=1_000, description="How often the ends of lapsed sessions are recorded.")
 
     @classmethod
     def settings_customise_sources(
@@ -159,6 +164,11 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None, *, default
     Raises:
         SettingsError: if the file cannot be read, or a value cannot be used; the message names each one.
     """
+    known = {f"STILLHERE_{name.upper()}" for name in Settings.model_fields} | {"STILLHERE_CONFIG"}
+    for variable in os.environ:
+        if variable.startswith("STILLHERE_") and variable not in known:
+            close = get_close_matches(variable, known, 1)
+            raise SettingsError(f"there is no setting {variable}{f'; did you mean {close[0]}?' if close else ''}")
     if file is not None and not file.is_file():
         raise SettingsError(f"there is no settings file {file}")
 

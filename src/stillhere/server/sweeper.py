@@ -27,4 +27,6 @@ async def sweep_for_ever(manager: SessionManager, *, interval_ms: int) -> None:
             await manager.sweep()
         except StoreError as error:
             logger.warning("the sweep will try again: %s", error)
+        except Exception:
+            logger.exception("the sweep met something it does not know, and will try again")
         await asyncio.sleep(interval_ms / 1000 * random.uniform(1, 1.1))  # noqa: S311  # spreads work, keeps no secret

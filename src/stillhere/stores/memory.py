@@ -105,6 +105,10 @@ class MemoryStore:
         living = [session for session in self.sessions.values() if ending(session, now=now) is None and subject in {None, session.subject}]
         return sorted(living, key=lambda session: (-session.last_seen_at, session.handle))[:limit]
 
+    async def count(self, *, now: int) -> int:
+        """See `Listable.count`."""
+        return len(await self.living(subject=None, limit=len(self.sessions), now=now))
+
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`."""
         self._refuse_if_closed()

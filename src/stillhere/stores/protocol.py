@@ -84,6 +84,9 @@ class Listable(Protocol):
             now: milliseconds since 1970.
         """
 
+    async def count(self, *, now: int) -> int:
+        """Count all living sessions."""
+
 
 @runtime_checkable
 class Sweepable(Protocol):

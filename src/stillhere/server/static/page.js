@@ -11,7 +11,7 @@ for (const button of document.querySelectorAll("[data-sign-out]")) {
     const label = button.textContent ?? ""
     setText(button, "Signing out…")
     try {
-      await signOut(button.dataset.then ?? "/")
+      await signOut(button.dataset.then, button.dataset.end)
     } catch {
       button.disabled = false
       setText(button, "Try again")

@@ -47,15 +47,16 @@ export function currentSession() {
 /**
  * Signs out. The client tells why and goes to the sign-in page by itself; a page without it asks the server and goes on.
  * @param {string} then where to go
+ * @param {string} end the route that signs out, for a page without the client
  */
-export async function signOut(then = "/") {
+export async function signOut(then = "/", end = "/session/end") {
   const session = currentSession()
   if (session) {
     await session.end()
     setTimeout(() => location.assign(then), 4000)
     return
   }
-  const answer = await fetch("/session/end", { method: "POST", headers: { "X-Stillhere": "1" } })
+  const answer = await fetch(end, { method: "POST", headers: { "X-Stillhere": "1" } })
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`)
   location.assign(then)
 }

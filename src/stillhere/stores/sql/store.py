@@ -32,6 +32,8 @@ Result = TypeVar("Result")
 _REMEMBERING: Final = ("place", "find_view", "choose_visit", "begin_visit", "open_view", "grow_view", "grow_visit")
 """What a claim does beyond its session, in this order."""
 
+_deadline: Final = func.min(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
+
 _READERS: Final = 4
 
 
@@ -138,10 +140,9 @@ class SqlStore:
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
-        deadline = func.min(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
         query = (
             select(sessions)
-            .where(sessions.c.ended_at.is_(None), deadline > now)
+            .where(sessions.c.ended_at.is_(None), _deadline > now)
             .order_by(sessions.c.last_seen_at.desc(), sessions.c.handle)
             .limit(limit)
         )
@@ -150,13 +151,22 @@ class SqlStore:
         return await self.readers(lambda connection: [record_of(row, Session) for row in connection.execute(query)])
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
-        """See `Sweepable.sweep`."""
-        return await self._write(self._sweep, limit, now)
+        """See `Sweepable.sweep`. Looks for candidates beside the writer, so that beats do not wait behind the search."""
+        lapsed = select(sessions.c.handle).where(sessions.c.ended_at.is_(None), _deadline <= now).limit(limit)
+        handles = await self.readers(lambda connection: list(connection.execute(lapsed).scalars()))
+        return await self._write(self._sweep, handles, now) if handles else []
 
-    def _sweep(self, limit: int, now: int) -> list[Session]:
+    def _sweep(self, handles: Sequence[str], now: int) -> list[Session]:
         with self._transaction() as cursor:
-            handles = [row[0] for row in cursor.execute(self._sql["sweep"], {"limit": limit, "now": now})]
-            return [record_of(row, Session) for row in self._connection.execute(select(sessions).where(sessions.c.handle.in_(handles)))]
+            parameters = {"handles": json.dumps(handles), "now": now}
+            ended = [row[0] for row in cursor.execute(self._sql["sweep"], parameters)]
+            found = self._connection.execute(select(sessions).where(sessions.c.handle.in_(ended)))
+            return [record_of(row, Session) for row in found]
+
+    async def count(self, *, now: int) -> int:
+        """See `Listable.count`."""
+        query = select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None), _deadline > now)
+        return await self.readers(lambda connection: connection.execute(query).scalar_one())
 
     async def ping(self) -> None:
         """See `Store.ping`. Takes the write lock and lets it go: a full disk or a read-only file is found out."""
@@ -265,6 +275,7 @@ def _row(n: int, claim: Claim) -> tuple[object, ...]:
         claim.age_ms,
         claim.active_ago_ms,
         claim.on_screen,
+        claim.chosen,
         claim.opens,
         claim.leaves,
         claim.view,

@@ -5,6 +5,7 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     age_ms        INTEGER NOT NULL,
     active_ago_ms INTEGER,
     on_screen     INTEGER NOT NULL,
+    chosen        INTEGER NOT NULL,
     opens         INTEGER NOT NULL,
     leaves        INTEGER NOT NULL,
     view          TEXT,

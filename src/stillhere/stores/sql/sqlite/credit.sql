@@ -2,8 +2,13 @@
 UPDATE stillhere_sessions AS sessions
 SET last_seen_at = max(last_seen_at, :now),
     last_active_at = CASE
-        -- A message that arrives twice is credited once.
-        WHEN EXISTS (SELECT 1 FROM stillhere_views AS views WHERE views.handle = sessions.handle AND views.view = claim.view AND views.seq = claim.seq)
+        -- Repeated or overtaken: later evidence is in already. A choice to stay counts even if words of leaving overtook it.
+        WHEN EXISTS (
+            SELECT 1 FROM stillhere_views AS views
+            WHERE views.handle = sessions.handle
+              AND views.view = claim.view
+              AND (views.seq = claim.seq OR (views.seq > claim.seq AND NOT claim.chosen))
+        )
         THEN last_active_at
         ELSE max(last_active_at, coalesce(:now - claim.active_ago_ms, last_active_at))
     END

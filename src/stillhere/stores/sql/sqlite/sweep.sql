@@ -2,9 +2,7 @@
 UPDATE stillhere_sessions AS sessions
 SET ended_at = min(last_active_at + idle_timeout, absolute_end_at),
     ended_by = CASE WHEN absolute_end_at <= last_active_at + idle_timeout THEN 'absolute' ELSE 'idle' END
-WHERE id_hash IN (
-    SELECT id_hash FROM stillhere_sessions AS sessions
-    WHERE ended_at IS NULL AND min(last_active_at + idle_timeout, absolute_end_at) <= :now
-    LIMIT :limit
-)
+WHERE handle IN (SELECT value FROM json_each(:handles))
+  AND ended_at IS NULL
+  AND min(last_active_at + idle_timeout, absolute_end_at) <= :now
 RETURNING handle;
