@@ -128,3 +128,22 @@ async def test_only_signing_out_touches_the_cookie(path: str) -> None:
     for method in ("GET", "POST", "PUT"):
         for secret in (None, UNKNOWN_SECRET, started.secret):
             assert all_of(await web.ask(method, path, secret=secret), "set-cookie") == []
+
+
+@pytest.mark.parametrize(
+    "forwarded", [{"x-forwarded-proto": "https"}, {"x-forwarded-for": "203.0.113.5"}, {"forwarded": "for=203.0.113.5"}]
+)
+def test_a_proxy_that_nobody_named_makes_no_address_a_loopback(forwarded: dict[str, str]) -> None:
+    """A proxy that passes `Host: 127.0.0.1` on gets no cookie without Secure: no session begins, and the error says why."""
+    headers = {"host": "127.0.0.1:8000", **forwarded}
+    asked = Request(method="POST", path="/gate", headers=headers, client="127.0.0.1")
+    with pytest.raises(InsecureTransport, match="trusted_proxies"):
+        set_cookie("abc", peer_of(asked, CONFIG), CONFIG)
+
+
+def test_a_proxy_that_was_named_tells_the_way() -> None:
+    """Named, its word for https counts, and the cookie is the locked one."""
+    config = HttpConfig(trusted_proxies=("127.0.0.1",))
+    headers = {"host": "127.0.0.1:8000", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5"}
+    asked = Request(method="POST", path="/gate", headers=headers, client="127.0.0.1")
+    assert set_cookie("abc", peer_of(asked, config), config)[1].startswith("__Host-session=abc; Path=/; Secure")

@@ -112,3 +112,17 @@ async def test_leaving_the_block_closes_also_after_an_error(gated: GatedStore) -
         async with SessionManager(gated):
             raise LookupError
     assert gated.closed
+
+
+async def test_a_batch_that_was_cancelled_before_it_began_holds_nobody_up(manager: SessionManager) -> None:
+    """Whatever is cancelled around it, the next beat goes out and closing ends."""
+    started = await manager.start("reader")
+    lost = asyncio.create_task(manager.authenticate(started.secret))
+    await asyncio.sleep(0)
+    sending = manager._batcher._sending
+    assert sending is not None
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert (await manager.authenticate(started.secret)).is_alive
+    assert (await lost).is_alive
+    await asyncio.wait_for(manager.close(), 5)

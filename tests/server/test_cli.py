@@ -127,3 +127,24 @@ def test_a_wrong_command_is_exit_code_two(arguments: list[str]) -> None:
 def test_the_version_is_shown() -> None:
     """`--version` says which."""
     assert run("--version").stdout == f"stillhere {__version__}\n"
+
+
+def test_what_people_typed_is_no_markup(tmp_path: Path) -> None:
+    """A subject in square brackets is shown as it is, in every list."""
+    url = f"sqlite:///{tmp_path / 'visits.db'}"
+
+    async def visit() -> None:
+        async with SessionManager(url) as sessions:
+            started = await sessions.start("[/bold]team[red]@x")
+            await sessions.beat(started.secret, [Beat(view="v", lifecycle=Lifecycle.ACTIVE)])
+
+    asyncio.run(visit())
+    for arguments in (["visits"], ["sessions", "list"], ["sessions", "end", "--subject", "[/bold]team[red]@x"]):
+        shown = run(*arguments, "--store", url)
+        assert shown.returncode == 0, shown.stderr
+        assert "[/bold]team[red]@x" in shown.stdout
+
+
+def test_two_forms_at_once_are_a_mistake(store: str) -> None:
+    """`--json --csv` is refused, not silently one of them."""
+    assert run("visits", "--store", store, "--json", "--csv").returncode == 2

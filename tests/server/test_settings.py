@@ -124,3 +124,23 @@ def test_the_demo_shows_warning_and_ending_within_two_minutes() -> None:
     policy = load_settings({}, defaults=demo.SETTINGS).policy()
     assert (policy.idle_timeout, policy.warning_timeout) == (60_000, 20_000)
     assert policy.beats_extend is BeatsExtend.ACTIVITY
+
+
+@pytest.mark.parametrize("text", ["0s", "0.4ms", "401d", "9" * 400 + "d"])
+def test_an_absurd_duration_is_refused(text: str) -> None:
+    """Nothing shorter than a millisecond, nothing longer than a cookie lives."""
+    with pytest.raises(ValueError, match="is not between 1ms and 400d"):
+        read_duration(text)
+
+
+def test_a_sweep_without_pause_is_refused() -> None:
+    """The sweeper never spins."""
+    with pytest.raises(SettingsError, match="sweep_interval: "):
+        load_settings({"sweep_interval": "500ms"})
+
+
+def test_a_mistyped_variable_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that looks like ours and is none stops the start, with what was probably meant."""
+    monkeypatch.setenv("STILLHERE_IDEL_TIMEOUT", "5m")
+    with pytest.raises(SettingsError, match=r"no setting STILLHERE_IDEL_TIMEOUT; did you mean STILLHERE_IDLE_TIMEOUT\?"):
+        load_settings({})
