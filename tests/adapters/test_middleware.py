@@ -275,7 +275,7 @@ async def test_another_answer_may_be_given_while_the_store_is_down() -> None:
         await send({"type": "http.response.start", "status": 503, "headers": []})
         await send({"type": "http.response.body", "body": b"one moment"})
 
-    async with browser(wrapped(in_trouble(), when_down=own_page), cookie=UNKNOWN_SECRET) as web:
+    async with browser(wrapped(in_trouble(), when_down=lambda _: own_page), cookie=UNKNOWN_SECRET) as web:
         answer = await web.get(TELLS)
     assert (answer.status_code, answer.text) == (503, "one moment")
 

@@ -141,5 +141,5 @@ def test_a_removed_folder_is_503_until_it_is_back(tmp_path: Path) -> None:
             assert ask(program.url, "POST", path, cookie)[0] == 503
         assert ask(program.url, "GET", "/readyz", "")[0] == 503
         aside.rename(folder)
-        assert ask(program.url, "GET", "/readyz", "")[0] == 200
+        wait_until(lambda: ask(program.url, "GET", "/readyz", "")[0] == 200, what="the program to be ready again")
         assert ask(program.url, "POST", "/session/beat", cookie)[0] == 200

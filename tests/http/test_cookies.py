@@ -147,3 +147,10 @@ def test_a_proxy_that_was_named_tells_the_way() -> None:
     headers = {"host": "127.0.0.1:8000", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5"}
     asked = Request(method="POST", path="/gate", headers=headers, client="127.0.0.1")
     assert set_cookie("abc", peer_of(asked, config), config)[1].startswith("__Host-session=abc; Path=/; Secure")
+
+
+def test_a_session_that_began_safely_is_known_through_a_proxy_that_nobody_named() -> None:
+    """Headers that a stranger adds on the way sign nobody out."""
+    headers = {"host": "127.0.0.1:8000", "cookie": "session=abc", "x-forwarded-for": "203.0.113.5"}
+    asked = Request(method="POST", path="/session/beat", headers=headers, client="127.0.0.1")
+    assert read_secret(asked, peer_of(asked, CONFIG), CONFIG) == "abc"

@@ -101,7 +101,8 @@ class SessionMiddleware:
         manager: the sessions.
         config: how the session routes are offered. Default: `HttpConfig()`.
         untouched: paths that need no session and beginnings of paths, each ending in `/`: static files, health checks.
-        when_down: answers instead of the application while the store cannot be reached. Default: problem JSON, 503.
+        when_down: given the trouble, tells what answers instead of the application while the store cannot be reached.
+            Default: problem JSON, 503.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class SessionMiddleware:
         config: HttpConfig | None = None,
         *,
         untouched: tuple[str, ...] = (),
-        when_down: App | None = None,
+        when_down: Callable[[StoreError], App] | None = None,
     ) -> None:
         """Wrap once."""
         self._app = app
@@ -137,7 +138,7 @@ class SessionMiddleware:
             verdict = await self._judge(request)
         except StoreError as error:
             if self._when_down is not None:
-                await self._when_down(scope, receive, send)
+                await self._when_down(error)(scope, receive, send)
                 return
             response = unavailable(error)
             await send_response(Response(status=503, headers=(*response.headers, *NEVER_CACHED), body=response.body), send)

@@ -38,7 +38,7 @@ def delete_cookie(peer: Peer, config: HttpConfig) -> tuple[str, str]:
 
 
 def _attributes(peer: Peer, config: HttpConfig, *, must_be_safe: bool = True) -> str:
-    if must_be_safe and peer.scheme != "https" and not peer.is_loopback:
+    if must_be_safe and peer.scheme != "https" and (peer.is_behind_stranger or not peer.is_loopback):
         raise InsecureTransport(peer.origin)
     secure = "" if peer.scheme == "http" and peer.is_loopback else "; Secure"
     return f"; Path=/{secure}; HttpOnly; SameSite={config.same_site.capitalize()}"

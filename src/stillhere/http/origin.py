@@ -31,7 +31,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         network: what limits count by: the address, or for IPv6 its /64, which one customer has to himself.
         scheme: `http` or `https`, as the browser sees it.
         origin: this server's own origin, as the browser sees it.
-        is_loopback: the browser addressed this machine itself, without a proxy between that we know nothing of.
+        is_loopback: the browser addressed this machine itself, or a proxy says that it did.
+        is_behind_stranger: the request came through a proxy that nobody named, so that address and scheme may not be the browser's.
     """
 
     address: str
@@ -39,14 +40,15 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str
     origin: str
     is_loopback: bool
+    is_behind_stranger: bool = False
 
 
 def peer_of(request: Request, config: HttpConfig) -> Peer:
     """Tell where a request comes from. Forwarded headers count only if the connection comes from a trusted proxy."""
     address, scheme = request.client or "", request.scheme
-    is_through_stranger = any(request.header(name) is not None for name in _FORWARDED)
+    is_behind_stranger = any(request.header(name) is not None for name in _FORWARDED)
     if config.trusted_proxies and _is_trusted(address, config.trusted_proxies):
-        is_through_stranger = False
+        is_behind_stranger = False
         address = _behind_proxies(request.header("x-forwarded-for"), address, config.trusted_proxies)
         forwarded = (request.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
@@ -57,7 +59,8 @@ def peer_of(request: Request, config: HttpConfig) -> Peer:
         network=_network_of(address),
         scheme=scheme,
         origin=f"{scheme}://{host}",
-        is_loopback=name in LOOPBACK and not is_through_stranger,
+        is_loopback=name in LOOPBACK,
+        is_behind_stranger=is_behind_stranger,
     )
 
 

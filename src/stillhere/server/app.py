@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.adapters.asgi import App
     from stillhere.http.config import HttpConfig
     from stillhere.manager import SessionManager
     from stillhere.server.settings import Settings
@@ -84,7 +84,7 @@ def build_app(manager: SessionManager, settings: Settings, *, admin_token: str, 
         exception_handlers={404: _not_found(pages), 405: _not_allowed(pages), StoreError: _store_down(pages)},
         lifespan=lifespan,
     )
-    middleware = SessionMiddleware(site, manager, http, untouched=UNTOUCHED, when_down=_when_down(pages))
+    middleware = SessionMiddleware(site, manager, http, untouched=UNTOUCHED, when_down=lambda error: _one_moment(pages, error.retry_after))
     pages.share(client_url=middleware.endpoints.client_url)
     return SecurityHeaders(middleware)
 
@@ -165,13 +165,6 @@ def _not_allowed(pages: Pages) -> Handler:
 def _store_down(pages: Pages) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature is Starlette's
         return _one_moment(pages, error.retry_after if isinstance(error, StoreError) else 2)
-
-    return answer
-
-
-def _when_down(pages: Pages) -> App:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await _one_moment(pages, 2)(scope, receive, send)
 
     return answer
 
