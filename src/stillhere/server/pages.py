@@ -53,6 +53,7 @@ class Pages:
     def error(self, status: int, title: str, advice: str, *, retry_after: int | None = None) -> HTMLResponse:
         """Render an error page: what happened, what to do, and after how many seconds it makes sense."""
         response = self.show("error.html", status=status, title=title, detail=advice, retry_after=retry_after)
+        response.headers["cache-control"] = "private, no-store"
         if retry_after is not None:
             response.headers["retry-after"] = str(retry_after)
         return response
