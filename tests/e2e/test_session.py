@@ -150,3 +150,51 @@ def test_a_restart_loses_nothing_and_signs_nobody_out(
     assert after["number"] == 1
     assert browser.path == "/confidential"
     assert browser.state()["state"] == "active"
+
+
+def test_signed_out_in_one_tab_is_signed_out_in_the_other(browser: Browser, house: House) -> None:
+    """A sign-out counts its tab's last moments; the other tab says so once when it is looked at, and Back shows nothing of it."""
+    browser.enter(WHO)
+    first = browser.driver.current_window_handle
+    browser.hide()
+    browser.open("/confidential")
+    browser.wait_for_client()
+    browser.js("window.stillhere.session.end()")
+    browser.wait_for_path("/")
+    assert "You signed out." in browser.text()
+    assert house.session_of(WHO)["ended_by"] == "signed_out"
+    browser.show(first)
+    browser.wait_for_path("/")
+    assert "next=%2Fconfidential" in browser.path
+    browser.driver.back()
+    browser.wait_for_path("/")
+    assert len(house.rows("visits")) == 1
+
+
+def test_a_session_that_ended_while_hidden_is_noticed_on_return(start_house: StartHouse, start_browser: StartBrowser) -> None:
+    """Who comes back too late is told why, and nothing of the page can be used on."""
+    house = start_house(*BRIEF)
+    browser = start_browser(house)
+    browser.enter(WHO)
+    tab = browser.hide()
+    browser.wait(lambda: house.session_of(WHO)["ended_by"] == "idle", "the sweep to record the end", 40)
+    browser.show(tab)
+    browser.wait_for_path("/")
+    assert "reason=idle" in browser.path
+
+
+def test_the_server_dies_while_the_warning_shows(start_house: StartHouse, start_browser: StartBrowser) -> None:
+    """A choice to stay that finds no server waits for it, counts from when it was made, and nobody is signed out meanwhile."""
+    house = start_house(*BRIEF)
+    browser = start_browser(house)
+    browser.enter(WHO)
+    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning")
+    before = house.session_of(WHO)["last_active_at"]
+    house.program.process.kill()
+    house.program.process.wait()
+    browser.js("document.querySelector('stillhere-dialog').shadowRoot.querySelector('#primary').click()")
+    browser.wait(lambda: browser.state()["failures"] > 0, "the choice to find nobody")
+    assert browser.path == "/confidential"
+    start_house(*BRIEF, port=int(house.url.rpartition(":")[2]))
+    browser.wait(lambda: browser.state()["state"] == "active", "the choice to be heard")
+    assert house.session_of(WHO)["last_active_at"] > before
