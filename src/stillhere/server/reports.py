@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from rich.console import Console
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from stillhere.server.settings import Settings
 
 
+EVERYBODY: Final = 1_000_000
+"""The command line shows all there are; this only keeps a mistake from filling the memory."""
+
 Form = Literal["table", "json", "csv"]
 
 
@@ -44,7 +47,7 @@ async def list_visits(settings: Settings, *, visitor: str | None, limit: int, fo
             beat_interval=manager.policy.beat_interval,
             now=manager.clock(),
         )
-        totals = await archive.visitors(visitor=visitor)
+        totals = await archive.visitors(visitor=visitor, limit=EVERYBODY)
     if form == "csv":
         async for line in csv_lines(_each(found)):
             sys.stdout.write(line)
@@ -58,7 +61,7 @@ async def list_visits(settings: Settings, *, visitor: str | None, limit: int, fo
 async def list_sessions(settings: Settings, *, subject: str | None, as_json: bool) -> None:
     """Write living sessions to standard output, the most recently seen first."""
     async with _open(settings) as manager:
-        found = await manager.list(subject)
+        found = await manager.list(subject, limit=EVERYBODY)
     if as_json:
         body = [_exported_session(session) for session in found]
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
