@@ -15,7 +15,7 @@ import msgspec
 
 from stillhere.batcher import Batcher
 from stillhere.clock import system_clock
-from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_id
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_handle, write_id
 from stillhere.core.policy import Policy
 from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
 from stillhere.core.rules import claim_of, ending, next_beat_in, open_session, standing
@@ -149,7 +149,7 @@ class SessionManager:
             StoreError: if the store cannot be reached.
         """
         secret = write_id(self._random_bytes(SECRET_BYTES))
-        handle = write_id(self._random_bytes(HANDLE_BYTES))
+        handle = write_handle(self._random_bytes(HANDLE_BYTES))
         session = open_session(hash_secret(secret), handle, subject, attributes or {}, policy=self.policy, now=self.clock())
         await self.store.create(session)
         if replaces is not None:

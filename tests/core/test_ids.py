@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_id
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_handle, write_id
 
 
 @given(random_bytes=st.binary(min_size=SECRET_BYTES, max_size=SECRET_BYTES))
@@ -37,7 +39,7 @@ def test_half_a_character_has_a_hash_too() -> None:
 
 def test_ids_are_as_long_as_promised() -> None:
     """256 bits for a secret, 96 for a handle, which is 16 characters."""
-    assert (SECRET_BYTES * 8, HANDLE_BYTES * 8, len(write_id(bytes(HANDLE_BYTES)))) == (256, 96, 16)
+    assert (SECRET_BYTES * 8, HANDLE_BYTES * 8, len(write_handle(bytes(HANDLE_BYTES)))) == (256, 96, 20)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,9 @@ def test_ids_are_as_long_as_promised() -> None:
 def test_what_cannot_be_a_secret_is_told_at_sight(text: str) -> None:
     """Only 43 characters of base64url can be one; for anything else the store need not be asked."""
     assert not looks_like_secret(text)
+
+
+@given(random_bytes=st.binary(min_size=HANDLE_BYTES, max_size=HANDLE_BYTES))
+def test_a_handle_can_be_typed(random_bytes: bytes) -> None:
+    """Small letters and digits only: no handle looks like an option of the command line or ends a path."""
+    assert re.fullmatch(r"[a-z2-7]{20}", write_handle(random_bytes))

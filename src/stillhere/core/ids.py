@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
+from base64 import b32encode, urlsafe_b64encode
 from hashlib import sha256
 from typing import Final
 
@@ -19,6 +19,11 @@ _SECRET_SHAPE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 def write_id(random_bytes: bytes) -> str:
     """Write random bytes as text for a cookie or a URL: base64url without padding."""
     return urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
+
+
+def write_handle(random_bytes: bytes) -> str:
+    """Write random bytes as a handle: small letters and digits, so that it can be typed, and is no option on a command line."""
+    return b32encode(random_bytes).rstrip(b"=").decode("ascii").lower()
 
 
 def hash_secret(secret: str) -> str:
