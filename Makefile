@@ -42,7 +42,7 @@ pictures: venv chromium ## take the pictures of the documents anew
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	$(RUN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra dev -o requirements.lock pyproject.toml
+	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra postgresql --extra redis --extra dev -o requirements.lock pyproject.toml
 
 clean: ## remove what the other verbs made; the demo's data stays
 	rm -rf .venv .bootstrap client/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist

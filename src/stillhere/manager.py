@@ -15,10 +15,10 @@ import msgspec
 
 from stillhere.batcher import Batcher
 from stillhere.clock import system_clock
-from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_handle, write_id
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id, write_handle, write_id
 from stillhere.core.policy import Policy
 from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
-from stillhere.core.rules import claim_of, ending, next_beat_in, open_session, standing
+from stillhere.core.rules import claim_of, ending, is_id_of, next_beat_in, open_session, standing
 from stillhere.errors import StoreError
 from stillhere.stores import open_store
 from stillhere.stores.protocol import Listable, Sweepable
@@ -148,8 +148,8 @@ class SessionManager:
         Raises:
             StoreError: if the store cannot be reached.
         """
-        secret = write_id(self._random_bytes(SECRET_BYTES))
         handle = write_handle(self._random_bytes(HANDLE_BYTES))
+        secret = write_id(handle, self._random_bytes(SECRET_BYTES))
         session = open_session(hash_secret(secret), handle, subject, attributes or {}, policy=self.policy, now=self.clock())
         await self.store.create(session)
         if replaces is not None:
@@ -173,9 +173,14 @@ class SessionManager:
         Raises:
             StoreError: if the store cannot be reached. That says nothing about the session.
         """
-        if secret is None or not looks_like_secret(secret):
+        return await self._touch(secret, active_ago_ms=0 if extends else None)
+
+    async def _touch(self, secret: str | None, *, active_ago_ms: int | None, chosen: bool = False) -> Verdict:
+        named = None if secret is None else read_id(secret)
+        if named is None:
             return NO_SESSION
-        claim = Claim(id_hash=hash_secret(secret), active_ago_ms=0 if extends else None)
+        handle, id_hash = named
+        claim = Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, chosen=chosen)
         return self._verdict(await self._batcher.submit([claim]))
 
     async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
@@ -192,21 +197,29 @@ class SessionManager:
         Raises:
             StoreError: if the store cannot be reached. Sending the beats again is safe.
         """
-        if secret is None or not looks_like_secret(secret):
+        named = None if secret is None else read_id(secret)
+        if named is None:
             return NO_SESSION
-        id_hash = hash_secret(secret)
-        claims = [claim_of(beat, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
+        handle, id_hash = named
+        claims = [claim_of(beat, handle=handle, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
         return self._verdict(await self._batcher.submit(claims), visible_ms=beats[-1].visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
-        """Extend a session because its person chose to stay."""
-        return await self.authenticate(secret)
+        """Extend a session because its person chose to stay: always in full, whatever the policy's touch interval."""
+        return await self._touch(secret, active_ago_ms=0, chosen=True)
 
     async def look(self, secret: str | None) -> Verdict:
         """Tell how a session stands. Writes nothing at all."""
-        if secret is None or not looks_like_secret(secret):
-            return NO_SESSION
-        return self._verdict(Outcome(session=await self.store.get(hash_secret(secret))))
+        return self._verdict(Outcome(session=await self._find(secret)))
+
+    async def _find(self, secret: str | None) -> Session | None:
+        """Look for the session of a secret id; one that has another id by now is none of its business."""
+        named = None if secret is None else read_id(secret)
+        if named is None:
+            return None
+        handle, id_hash = named
+        session = await self.store.get(handle)
+        return session if session is not None and is_id_of(id_hash, session) else None
 
     async def rotate(self, secret: str) -> Started | None:
         """Give a living session a new secret id. Call it whenever somebody's privileges change; then set the new cookie.
@@ -214,8 +227,12 @@ class SessionManager:
         Returns:
             The session and its new secret, or None if it is over or has another id by now.
         """
-        new_secret = write_id(self._random_bytes(SECRET_BYTES))
-        session = await self.store.rotate(hash_secret(secret), hash_secret(new_secret), now=self.clock())
+        named = read_id(secret)
+        if named is None:
+            return None
+        handle, id_hash = named
+        new_secret = write_id(handle, self._random_bytes(SECRET_BYTES))
+        session = await self.store.rotate(handle, id_hash, hash_secret(new_secret), now=self.clock())
         return None if session is None else Started(secret=new_secret, session=session)
 
     async def end(self, secret: str | None, by: EndedBy = EndedBy.SIGNED_OUT, *, beats: Sequence[Beat] = ()) -> Verdict:
@@ -226,11 +243,9 @@ class SessionManager:
             by: why.
             beats: last words, taken in before it ends.
         """
-        if secret is None or not looks_like_secret(secret):
-            return NO_SESSION
         if beats:
             await self.beat(secret, beats)
-        session = await self.store.get(hash_secret(secret))
+        session = await self._find(secret)
         return NO_SESSION if session is None else await self.end_by_handle(session.handle, by)
 
     async def end_by_handle(self, handle: str, by: EndedBy = EndedBy.REVOKED) -> Verdict:
@@ -300,7 +315,8 @@ class SessionManager:
         return swept
 
     async def _send(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
-        outcomes = await self.store.beat(claims, visit_gap=self.policy.visit_gap, now=self.clock())
+        policy = self.policy
+        outcomes = await self.store.beat(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=self.clock())
         for outcome in outcomes:
             if outcome.ended_now and outcome.session is not None:
                 self._announce(self._on_ended, outcome.session)

@@ -50,7 +50,7 @@ async def test_what_a_store_says_of_its_trouble_stays_inside(caplog: pytest.LogC
     caplog.set_level(logging.DEBUG)
     error = StoreError("no route to postgres://root:hunter2@db.internal", retry_after=3)
     manager = SessionManager(Trouble(error), clock=FakeClock())
-    async with browser(wrapped(manager), cookie="A" * 43) as page:
+    async with browser(wrapped(manager), cookie="handle." + "A" * 43) as page:
         for path in PATHS:
             for method in ("GET", "POST"):
                 answer = await page.request(method, path)

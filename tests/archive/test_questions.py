@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from stillhere.archive import archive as module
 from stillhere.archive.records import VisitFilter, VisitReport
-from stillhere.core.records import Claim, EndedBy, Lifecycle
+from stillhere.core.records import EndedBy, Lifecycle
 from stillhere.core.rules import PARTING_MS
 from stillhere.errors import BadCursor
-from tests.stores.every import ABSOLUTE, GAP, IDLE, POLICY, FullStore, id_of, session_of
+from tests.stores.every import ABSOLUTE, GAP, IDLE, POLICY, FullStore, claim_of, session_of
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ BEATS = POLICY.beat_interval
 
 async def say(store: FullStore, name: str, at: int, *, view: str = "v1", visible: int = 0, active: int = 0, **more: object) -> None:
     """Send one message of a page on screen, so many milliseconds after the start."""
-    seen = Claim(
-        id_hash=id_of(name), view=view, visible_ms=visible, active_ms=active, on_screen=True, opens=True, lifecycle=Lifecycle.ACTIVE
-    )
-    await store.beat([replace(seen, **more)], visit_gap=GAP, now=START + at)
+    seen = claim_of(name, view=view, visible_ms=visible, active_ms=active, on_screen=True, opens=True, lifecycle=Lifecycle.ACTIVE)
+    await store.beat([replace(seen, **more)], visit_gap=GAP, touch_interval=0, now=START + at)
 
 
 async def leave(store: FullStore, name: str, at: int, *, visible: int = 0) -> None:
@@ -210,7 +208,7 @@ class TestPresence:
         """Who is here by beats without a view, as simple clients send them, is shown all the same."""
         store, archive = kept
         await store.create(session_of("a"))
-        await store.beat([Claim(id_hash=id_of("a"), on_screen=True, opens=True)], visit_gap=GAP, now=START + 7)
+        await store.beat([claim_of("a", on_screen=True, opens=True)], visit_gap=GAP, touch_interval=0, now=START + 7)
         (presence,) = await archive.present(seen_since=0, beat_interval=BEATS, now=START + 8)
         assert (presence.view, presence.tabs, presence.visit.views) == (None, 0, 0)
 

@@ -16,7 +16,7 @@ from stillhere.archive.protocol import ArchiveSource
 from stillhere.archive.records import VisitFilter, VisitorTotals, VisitReport
 from stillhere.archive.sql import SqlSource
 from stillhere.stores.memory import MemoryStore
-from stillhere.stores.sql.store import SqlStore
+from stillhere.stores.sqlite.store import SqliteStore
 from tests.stores.every import POLICY
 from tests.stores.timelines import PEOPLE, RulesStore, Step, begin, drive, empty, steps
 from tests.support import START
@@ -42,9 +42,9 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def sql(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -> Iterator[SqlStore]:
+def sql(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -> Iterator[SqliteStore]:
     """One SQLite store for all examples; each example empties it."""
-    store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('archive') / 'sessions.db'}")
+    store = SqliteStore(f"sqlite:///{tmp_path_factory.mktemp('archive') / 'sessions.db'}")
     yield store
     runner.run(store.close())
 
@@ -58,20 +58,20 @@ def test_every_source_has_every_verb(source: type[ArchiveSource]) -> None:
 
 
 @given(timeline=st.lists(steps, min_size=1, max_size=40), wanted=wanted)
-def test_every_question_has_one_answer(timeline: list[Step], wanted: VisitFilter, runner: asyncio.Runner, sql: SqlStore) -> None:
+def test_every_question_has_one_answer(timeline: list[Step], wanted: VisitFilter, runner: asyncio.Runner, sql: SqliteStore) -> None:
     """Lists, filters, pages, single visits, visitors, presence and totals are equal rows in equal order, and reconcile."""
     runner.run(_compare(timeline, wanted, sql))
 
 
-async def _compare(timeline: list[Step], wanted: VisitFilter, sql: SqlStore) -> None:
+async def _compare(timeline: list[Step], wanted: VisitFilter, sql: SqliteStore) -> None:
     memory = MemoryStore()
     await empty(sql)
-    await begin(RulesStore(), [memory, sql], policy=POLICY)
+    await begin(RulesStore(0), [memory, sql], policy=POLICY)
     now, rotations = START, dict[int, int]()
     for step in timeline:
         now += step.advance_ms
         for store in (memory, sql):
-            await drive(store, step, now, rotations)
+            await drive(store, step, now, rotations, 0)
     one, other = Archive(MemorySource(memory)), Archive(SqlSource(sql.readers))
     visits = [visit async for visit in one.all_visits(VisitFilter(), beat_interval=BEATS, now=now)]
     assert visits == [visit async for visit in other.all_visits(VisitFilter(), beat_interval=BEATS, now=now)]
@@ -155,7 +155,7 @@ async def _check_sums(archive: Archive, visits: list[VisitReport], now: int) -> 
     assert len({presence.session.handle for presence in present}) == len(present) <= PEOPLE
 
 
-async def test_an_empty_archive_answers_everything(sql: SqlStore) -> None:
+async def test_an_empty_archive_answers_everything(sql: SqliteStore) -> None:
     """Without any visit each question has its empty answer."""
     await empty(sql)
     for archive in (Archive(MemorySource(MemoryStore())), Archive(SqlSource(sql.readers))):

@@ -8,15 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, looks_like_secret, write_handle, write_id
+from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id, write_handle, write_id
 
 
-@given(random_bytes=st.binary(min_size=SECRET_BYTES, max_size=SECRET_BYTES))
-def test_every_secret_that_is_drawn_looks_like_one(random_bytes: bytes) -> None:
-    """Whatever 256 bits are drawn, the cookie's value is 43 characters that pass."""
-    secret = write_id(random_bytes)
-    assert len(secret) == 43
-    assert looks_like_secret(secret)
+@given(
+    handle_bytes=st.binary(min_size=HANDLE_BYTES, max_size=HANDLE_BYTES),
+    random_bytes=st.binary(min_size=SECRET_BYTES, max_size=SECRET_BYTES),
+)
+def test_every_id_that_is_drawn_names_its_session(handle_bytes: bytes, random_bytes: bytes) -> None:
+    """Whatever bits are drawn, the cookie's value is 64 characters from which handle and hash are read back."""
+    handle = write_handle(handle_bytes)
+    secret = write_id(handle, random_bytes)
+    assert len(secret) == 64
+    assert read_id(secret) == (handle, hash_secret(secret))
+
+
+@given(text=st.text())
+def test_the_hash_is_of_the_whole(text: str) -> None:
+    """A secret moved under another handle has another hash: it proves nothing there."""
+    secrets = [write_id(handle, text.encode().ljust(SECRET_BYTES)[:SECRET_BYTES]) for handle in ("one", "two")]
+    assert len({hash_secret(secret) for secret in secrets}) == 2
 
 
 @given(text=st.text())
@@ -42,14 +53,33 @@ def test_ids_are_as_long_as_promised() -> None:
     assert (SECRET_BYTES * 8, HANDLE_BYTES * 8, len(write_handle(bytes(HANDLE_BYTES)))) == (256, 96, 20)
 
 
+A, H = "a" * 43, "handle"
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "a" * 42, "a" * 44, "a" * 42 + "=", "a" * 42 + "ü", "a" * 42 + "+", "a" * 43 + "\n", " " + "a" * 43, "\ud800" * 43],
+    [
+        "",
+        A,
+        f".{A}",
+        f"{H}{A}",
+        f"{H}.{A[1:]}",
+        f"{H}.{A}a",
+        f"{H}.{A[1:]}=",
+        f"{H}.{A[1:]}ü",
+        f"{H}.{A}\n",
+        f" {H}.{A}",
+        f"{H}.{H}.{A}",
+        f"h\x00.{A}",
+        f"{'h' * 65}.{A}",
+        f"{{1}}.{A}",
+        "�" * 64,
+    ],
     ids=ascii,
 )
-def test_what_cannot_be_a_secret_is_told_at_sight(text: str) -> None:
-    """Only 43 characters of base64url can be one; for anything else the store need not be asked."""
-    assert not looks_like_secret(text)
+def test_what_cannot_be_an_id_is_told_at_sight(text: str) -> None:
+    """Only a handle, a full stop and 43 characters of base64url can be one; for anything else the store need not be asked."""
+    assert read_id(text) is None
 
 
 @given(random_bytes=st.binary(min_size=HANDLE_BYTES, max_size=HANDLE_BYTES))

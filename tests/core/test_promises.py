@@ -11,7 +11,7 @@ from stillhere.core.policy import BeatsExtend
 from stillhere.core.records import ON_SCREEN, Claim, EndedBy, Ending, Lifecycle
 from stillhere.core.rules import claim_of, deadline, end_session, ending, rotate_id, standing
 from stillhere.core.wire import Beat, Kind
-from tests.core.worlds import ID_HASH, POLICIES, POLICY, Moment, World, beats, histories, living_worlds, spans, worlds
+from tests.core.worlds import HANDLE, ID_HASH, POLICIES, POLICY, Moment, World, beats, histories, living_worlds, spans, worlds
 from tests.support import START
 
 extends = st.sampled_from(BeatsExtend)
@@ -141,7 +141,7 @@ def test_ended_is_for_ever(history: list[Moment], more: list[Moment], by: EndedB
     for moment in more:
         moment.happen(world)
         assert ending(world.session, now=world.now) == ending(world.session, now=START) == first
-        assert rotate_id(world.session, "new", now=world.now) is None
+        assert rotate_id(world.session, ID_HASH, "new", now=world.now) is None
         assert (set(world.views), len(world.visits)) == known
 
 
@@ -215,7 +215,7 @@ def test_beats_extend_what_the_policy_says(beat: Beat) -> None:
     """Under `never` nothing, under `activity` as far as the evidence goes, under `always` from when a page on screen made it."""
     hidden = beat.lifecycle not in {None, *ON_SCREEN}
     age_ms = beat.age_ms or 0
-    claimed = {extend: claim_of(beat, id_hash=ID_HASH, policy=policy).active_ago_ms for extend, policy in POLICIES.items()}
+    claimed = {extend: claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=policy).active_ago_ms for extend, policy in POLICIES.items()}
     assert claimed == {
         BeatsExtend.NEVER: None,
         BeatsExtend.ACTIVITY: None if beat.idle_ms is None else age_ms + beat.idle_ms,
@@ -226,7 +226,7 @@ def test_beats_extend_what_the_policy_says(beat: Beat) -> None:
 @given(beat=beats, extend=extends)
 def test_a_choice_to_stay_counts_under_every_policy(beat: Beat, extend: BeatsExtend) -> None:
     """An `extend` is credited at the instant of the choice, not of the last input."""
-    claim = claim_of(replace(beat, kind=Kind.EXTEND), id_hash=ID_HASH, policy=POLICIES[extend])
+    claim = claim_of(replace(beat, kind=Kind.EXTEND), handle=HANDLE, id_hash=ID_HASH, policy=POLICIES[extend])
     assert claim.active_ago_ms == (beat.age_ms or 0)
 
 
@@ -254,9 +254,9 @@ def test_records_that_did_not_change_are_the_very_same_objects(world: World, bea
     """A store can tell by identity what it need not write."""
     assume(world.session.ended_at is None)
     before = world.session
-    world.claim(Claim(id_hash=ID_HASH))
+    world.claim(Claim(handle=HANDLE, id_hash=ID_HASH))
     unchanged = world.session
-    world.claim(Claim(id_hash=ID_HASH, age_ms=beat.age_ms or 0))
+    world.claim(Claim(handle=HANDLE, id_hash=ID_HASH, age_ms=beat.age_ms or 0))
     assert world.session is unchanged
     assert (world.session is before) == (world.session == before)
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from stillhere.core.policy import Policy, hours, minutes, seconds
-from stillhere.core.records import Claim, EndedBy, Ending, Lifecycle, Session, Visit
+from stillhere.core.records import Claim, EndedBy, Ending, Lifecycle, Session, View, Visit
 from stillhere.core.rules import (
     PARTING_MS,
     apply_claim,
@@ -21,7 +21,7 @@ from stillhere.core.rules import (
     visit_ended_by,
 )
 from stillhere.core.wire import PLAIN, Beat, Kind
-from tests.core.worlds import ID_HASH, World
+from tests.core.worlds import HANDLE, ID_HASH, World
 from tests.support import START
 
 POLICY = Policy()
@@ -36,8 +36,8 @@ def test_a_fresh_session_holds_facts_only() -> None:
     """It began, was active and was seen now; its absolute end is fixed; no end is recorded."""
     session = fresh()
     assert session == Session(
+        handle=HANDLE,
         id_hash=ID_HASH,
-        handle="handle",
         subject="reader@fund.example",
         created_at=START,
         last_active_at=START,
@@ -107,7 +107,7 @@ def test_without_a_ramp_every_beat_is_an_interval_away() -> None:
 @pytest.mark.parametrize("beat", [PLAIN, Beat(kind=Kind.EXTEND, idle_ms=0), Beat(kind=Kind.LEAVE, view="v", visible_ms=9), Beat(kind=None)])
 def test_what_is_withheld_asks_for_nothing(beat: Beat) -> None:
     """Under `X-Heartbeat: true` nothing is left of a message but whose it is."""
-    assert claim_of(beat, id_hash=ID_HASH, policy=POLICY, withheld=True) == Claim(id_hash=ID_HASH)
+    assert claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=POLICY, withheld=True) == Claim(handle=HANDLE, id_hash=ID_HASH)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_withheld_asks_for_nothing(beat: Beat) -> None:
 )
 def test_a_view_is_opened_only_by_a_page_that_somebody_saw(beat: Beat, *, on_screen: bool, opens: bool) -> None:
     """Visible time above 0, a visible lifecycle, or a plain beat; never last words."""
-    claim = claim_of(beat, id_hash=ID_HASH, policy=POLICY)
+    claim = claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=POLICY)
     assert (claim.on_screen, claim.opens) == (on_screen, opens)
 
 
@@ -234,7 +234,13 @@ def test_words_after_the_end_do_not_take_a_leave_back() -> None:
 def test_a_claim_without_a_view_still_makes_a_visit() -> None:
     """Somebody is there, also where the client names no view; once there is one, a message for no view adds nothing to it."""
     session, view, visit = apply_claim(
-        fresh(), None, None, Claim(id_hash=ID_HASH, opens=True, on_screen=True), visit_gap=POLICY.visit_gap, now=START + 5
+        fresh(),
+        None,
+        None,
+        Claim(handle=HANDLE, id_hash=ID_HASH, opens=True, on_screen=True),
+        visit_gap=POLICY.visit_gap,
+        touch_interval=0,
+        now=START + 5,
     )
     assert view is None
     assert visit == Visit(
@@ -245,8 +251,8 @@ def test_a_claim_without_a_view_still_makes_a_visit() -> None:
         last_seen_at=START + 5,
         covered_until_at=START + 5,
     )
-    quiet = Claim(id_hash=ID_HASH)
-    assert apply_claim(session, None, visit, quiet, visit_gap=POLICY.visit_gap, now=START + 5) == (session, None, visit)
+    quiet = Claim(handle=HANDLE, id_hash=ID_HASH)
+    assert apply_claim(session, None, visit, quiet, visit_gap=POLICY.visit_gap, touch_interval=0, now=START + 5) == (session, None, visit)
 
 
 def test_visible_time_of_no_view_belongs_to_no_view() -> None:
@@ -263,10 +269,63 @@ def test_a_sign_out_before_the_start_of_a_stepping_clock_ends_at_the_start() -> 
 
 
 def test_a_new_id_changes_the_id_and_nothing_else() -> None:
-    """Rotation keeps the session; one that is over gets no new id."""
+    """Rotation keeps the session; one that is over, or has another id than the one presented, gets no new one."""
     session = fresh()
-    assert rotate_id(session, "new", now=START + 1) == replace(session, id_hash="new")
-    assert rotate_id(session, "new", now=deadline(session)) is None
+    assert rotate_id(session, ID_HASH, "new", now=START + 1) == replace(session, id_hash="new")
+    assert rotate_id(session, ID_HASH, "new", now=deadline(session)) is None
+    assert rotate_id(session, "another", "new", now=START + 1) is None
+
+
+TOUCH = 10_000
+
+
+def touched(claim: Claim, *, now: int, visit: Visit | None = None) -> tuple[Session, View | None, Visit | None]:
+    """Apply a claim to a fresh session under a touch interval."""
+    return apply_claim(fresh(), None, visit, claim, visit_gap=POLICY.visit_gap, touch_interval=TOUCH, now=now)
+
+
+def test_a_touch_that_moves_little_is_not_written() -> None:
+    """Under a touch interval the clocks stay until one would move by as much: the record is the very same object."""
+    active = Claim(handle=HANDLE, id_hash=ID_HASH, active_ago_ms=0)
+    before = fresh()
+    assert touched(active, now=START + TOUCH - 1)[0] == before
+    after, _, _ = touched(active, now=START + TOUCH)
+    assert after.last_active_at == after.last_seen_at == START + TOUCH
+
+
+def test_a_choice_to_stay_is_always_written() -> None:
+    """A person who clicked sees the full span, whatever the touch interval."""
+    chosen = Claim(handle=HANDLE, id_hash=ID_HASH, active_ago_ms=0, chosen=True)
+    assert touched(chosen, now=START + 1)[0].last_active_at == START + 1
+
+
+def test_a_view_is_brought_up_to_date_whatever_the_touch_interval() -> None:
+    """The touch interval spares the session's clocks, never what a page reports of itself."""
+    reading = Claim(handle=HANDLE, id_hash=ID_HASH, view="v", opens=True, on_screen=True, visible_ms=500, active_ago_ms=0)
+    session, view, visit = touched(reading, now=START + 500)
+    assert session == fresh()
+    assert view is not None
+    assert visit is not None
+    assert (view.visible_ms, visit.visible_ms, visit.last_seen_at) == (500, 500, START + 500)
+
+
+def test_presence_without_a_view_moves_its_visit_in_steps() -> None:
+    """A plain beat brings the visit's rolling end forward when that is due, and at once when somebody had left."""
+    plain = Claim(handle=HANDLE, id_hash=ID_HASH, opens=True, on_screen=True)
+    visit = touched(plain, now=START)[2]
+    assert visit is not None
+    assert touched(plain, now=START + TOUCH - 1, visit=visit)[2] is visit
+    later = touched(plain, now=START + TOUCH, visit=visit)[2]
+    assert later == replace(visit, last_seen_at=START + TOUCH)
+    back = touched(plain, now=START + 1, visit=replace(visit, left_at=START))[2]
+    assert back == replace(visit, last_seen_at=START + 1)
+
+
+def test_a_touch_interval_never_saves_what_has_lapsed() -> None:
+    """Judging comes first: the deadline of the record counts, and activity that was not written is not made up for."""
+    active = Claim(handle=HANDLE, id_hash=ID_HASH, active_ago_ms=0)
+    session, _, _ = touched(active, now=START + POLICY.idle_timeout)
+    assert (session.ended_at, session.ended_by) == (START + POLICY.idle_timeout, EndedBy.IDLE)
 
 
 VISIT = Visit(handle="handle", number=1, subject="reader", started_at=START, last_seen_at=START + 60_000, covered_until_at=START + 60_000)

@@ -100,8 +100,8 @@ def test_what_an_honest_page_counts_is_believed_to_the_millisecond(case: dict[st
     session = open_session("hash", "handle", "reader", {}, policy=policy, now=START)
     beat = Beat(view="v", visible_ms=told["visibleMs"], active_ms=told["activeMs"], idle_ms=told["idleMs"])
     force_setattr(session, "idle_timeout", policy.absolute_timeout)  # some pages are asked late
-    claim = claim_of(beat, id_hash="hash", policy=policy)
-    after, view, visit = apply_claim(session, None, None, claim, visit_gap=policy.visit_gap, now=asked_at)
+    claim = claim_of(beat, handle="handle", id_hash="hash", policy=policy)
+    after, view, visit = apply_claim(session, None, None, claim, visit_gap=policy.visit_gap, touch_interval=0, now=asked_at)
     assert view is not None
     assert visit is not None
     assert (view.visible_ms, view.active_ms) == (visit.visible_ms, visit.active_ms) == (told["visibleMs"], told["activeMs"])

@@ -17,6 +17,7 @@ from tests.support import START
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+HANDLE = "handle"
 ID_HASH = "hash of the only secret"
 
 POLICIES = {
@@ -38,7 +39,7 @@ class World:
     """A session and all that is remembered of it."""
 
     def __init__(self) -> None:
-        self.session: Session = open_session(ID_HASH, "handle", "reader@fund.example", {}, policy=POLICY, now=START)
+        self.session: Session = open_session(ID_HASH, HANDLE, "reader@fund.example", {}, policy=POLICY, now=START)
         self.views: dict[str, View] = {}
         self.visits: list[Visit] = []
         self.now = START
@@ -49,7 +50,9 @@ class World:
         known = self.views.get(claim.view or "")
         number = known.visit if known else len(self.visits)
         visit = self.visits[number - 1] if number else None
-        self.session, view, visit = apply_claim(self.session, known, visit, claim, visit_gap=POLICY.visit_gap, now=self.now)
+        self.session, view, visit = apply_claim(
+            self.session, known, visit, claim, visit_gap=POLICY.visit_gap, touch_interval=POLICY.touch_interval, now=self.now
+        )
         if view is not None:
             self.views[view.view] = view
         if visit is not None:
@@ -57,7 +60,7 @@ class World:
 
     def beat(self, beat: Beat, *, policy: Policy = POLICY, withheld: bool = False) -> None:
         """Apply what a message may ask under a policy."""
-        self.claim(claim_of(beat, id_hash=ID_HASH, policy=policy, withheld=withheld))
+        self.claim(claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=policy, withheld=withheld))
 
     def advance(self, span_ms: int) -> None:
         """Let time pass; a negative span steps back."""

@@ -7,12 +7,10 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec.structs import replace
-
-from stillhere.core.records import Claim, EndedBy
+from stillhere.core.records import EndedBy
 from stillhere.errors import SessionExists
-from stillhere.stores.sql.store import SqlStore
-from tests.stores.every import GAP, id_of, session_of
+from stillhere.stores.sqlite.store import SqliteStore
+from tests.stores.every import GAP, claim_of, id_of, session_of
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -46,9 +44,9 @@ def open_and_create(url: str, name: str) -> bool:
     """Open a store, perhaps as the first, and create a session of one's own in it."""
 
     async def work() -> bool:
-        store = SqlStore(url)
+        store = SqliteStore(url)
         await store.create(session_of(name))
-        found = await store.get(id_of(name))
+        found = await store.get(f"handle-{name}")
         await store.close()
         return found == session_of(name)
 
@@ -59,11 +57,11 @@ def beat_own_view(url: str, view: str, beats: int, step_ms: int) -> list[int]:
     """Report a view of the session `a` so many times, one beat after the other; tell when the server thought it was seen."""
 
     async def work() -> list[int]:
-        store = SqlStore(url)
+        store = SqliteStore(url)
         seen = []
         for n in range(1, beats + 1):
-            claim = Claim(
-                id_hash=id_of("a"),
+            claim = claim_of(
+                "a",
                 view=view,
                 opens=True,
                 on_screen=True,
@@ -73,7 +71,7 @@ def beat_own_view(url: str, view: str, beats: int, step_ms: int) -> list[int]:
                 active_ago_ms=0,
                 seq=n,
             )
-            (outcome,) = await store.beat([claim], visit_gap=GAP, now=START + n * step_ms)
+            (outcome,) = await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START + n * step_ms)
             assert outcome.session is not None
             seen.append(outcome.session.last_seen_at)
         await store.close()
@@ -83,14 +81,14 @@ def beat_own_view(url: str, view: str, beats: int, step_ms: int) -> list[int]:
 
 
 def create_same(url: str, process: int, tries: int) -> list[int]:
-    """Create sessions of ids that others create too; tell which were won."""
+    """Create sessions of handles that others create too; tell which were won."""
 
     async def work() -> list[int]:
-        store = SqlStore(url)
+        store = SqliteStore(url)
         won = []
         for n in range(tries):
             try:
-                await store.create(replace(session_of(str(n), {"by": process}), handle=f"{n}-by-{process}"))
+                await store.create(session_of(str(n), {"by": process}))
                 won.append(n)
             except SessionExists:
                 pass
@@ -104,8 +102,8 @@ def rotate_same(url: str, process: int, sessions: int) -> list[int]:
     """Rotate sessions that others rotate too, by the ids they all know; tell which were won."""
 
     async def work() -> list[int]:
-        store = SqlStore(url)
-        rotated = [await store.rotate(id_of(str(n)), id_of(f"{n}, by {process}"), now=START) for n in range(sessions)]
+        store = SqliteStore(url)
+        rotated = [await store.rotate(f"handle-{n}", id_of(str(n)), id_of(f"{n}, by {process}"), now=START) for n in range(sessions)]
         await store.close()
         return [n for n, session in enumerate(rotated) if session is not None]
 
@@ -116,7 +114,7 @@ def end_same(url: str, by: str, sessions: int) -> list[int]:
     """End sessions that others end too; tell which ends were recorded here."""
 
     async def work() -> list[int]:
-        store = SqlStore(url)
+        store = SqliteStore(url)
         ended = [n for n in range(sessions) if (await store.end(f"handle-{n}", EndedBy(by), now=START + 1)).ended_now]
         await store.close()
         return ended
@@ -128,7 +126,7 @@ def sweep_all(url: str, now: int) -> list[str]:
     """Sweep, a few at a time, until nothing is left; tell the handles of those whose end was recorded here."""
 
     async def work() -> list[str]:
-        store = SqlStore(url)
+        store = SqliteStore(url)
         swept: list[str] = []
         while ended := await store.sweep(limit=7, now=now):
             swept += [session.handle for session in ended]

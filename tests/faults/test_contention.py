@@ -10,12 +10,12 @@ import pytest
 
 from stillhere.archive.archive import Archive
 from stillhere.archive.sql import SqlSource
-from stillhere.core.records import Claim, EndedBy
+from stillhere.core.records import EndedBy
 from stillhere.core.wire import Beat, Kind
 from stillhere.manager import SessionManager
-from stillhere.stores.sql.store import SqlStore
+from stillhere.stores.sqlite.store import SqliteStore
 from tests.faults.processes import at_once, beat_own_view, create_same, end_same, open_and_create, rotate_same, sweep_all
-from tests.stores.every import GAP, IDLE, id_of, session_of
+from tests.stores.every import GAP, IDLE, claim_of, session_of
 from tests.support import START, FakeClock
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def test_eight_processes_open_a_new_file_at_once(url: str, again: int) -> 
     """Whoever comes first makes the tables, the others wait for them; all eight work at once."""
     names = [f"{again}-{n}" for n in range(8)]
     assert at_once(open_and_create, [(url, name) for name in names]) == [True] * 8
-    store = SqlStore(url)
+    store = SqliteStore(url)
     assert len(await store.living(subject=None, limit=100, now=START)) == 8
     await store.close()
 
@@ -45,7 +45,7 @@ async def test_eight_processes_open_a_new_file_at_once(url: str, again: int) -> 
 async def test_processes_share_a_session_and_lose_nothing(url: str) -> None:
     """Four processes beat one session 500 times each, every one for its own view: all totals are exact, and so are the visit's."""
     beats, step_ms = 500, 40
-    store = SqlStore(url)
+    store = SqliteStore(url)
     await store.create(session_of("a"))
     views = [f"v{n}" for n in range(PROCESSES)]
     seen = at_once(beat_own_view, [(url, view, beats, step_ms) for view in views])
@@ -59,7 +59,7 @@ async def test_processes_share_a_session_and_lose_nothing(url: str) -> None:
     # They were on screen side by side: the visit is as long as one of them, whoever was ahead when.
     assert (report.started_at, report.open_ms, report.visible_ms) == (START, total, total)
     assert report.active_ms == PROCESSES * (total // 8)
-    session = await store.get(id_of("a"))
+    session = await store.get("handle-a")
     assert session is not None
     assert session.last_seen_at == session.last_active_at == START + total
     assert all(told == sorted(told) for told in seen)
@@ -68,13 +68,13 @@ async def test_processes_share_a_session_and_lose_nothing(url: str) -> None:
 
 async def test_tasks_share_a_session_and_its_sums_are_exact(url: str) -> None:
     """Views one after the other, beaten by 64 tasks through two stores: the visit is exactly as long as they are together."""
-    stores = [SqlStore(url), SqlStore(url)]
+    stores = [SqliteStore(url), SqliteStore(url)]
     await stores[0].create(session_of("a"))
     step_ms, views = 50, 15
     for view in range(views):
         claims = [
-            Claim(
-                id_hash=id_of("a"),
+            claim_of(
+                "a",
                 age_ms=(64 - n) * step_ms,
                 view=f"v{view}",
                 opens=True,
@@ -86,7 +86,7 @@ async def test_tasks_share_a_session_and_its_sums_are_exact(url: str) -> None:
             for n in range(65)
         ]
         now = START + (view + 1) * 64 * step_ms
-        await asyncio.gather(*(stores[n % 2].beat([claim], visit_gap=GAP, now=now) for n, claim in enumerate(claims)))
+        await asyncio.gather(*(stores[n % 2].beat([claim], visit_gap=GAP, touch_interval=0, now=now) for n, claim in enumerate(claims)))
     found = await Archive(SqlSource(stores[1].readers)).visit("handle-a.1", beat_interval=GAP, now=START)
     assert found is not None
     assert [(view.visible_ms, view.active_ms, view.seq) for view in found[1]] == [(64 * step_ms, 64, 64)] * views
@@ -105,7 +105,7 @@ async def test_an_end_that_races_with_beats_is_for_ever(url: str) -> None:
     async def tell(session: object) -> None:
         told.append(str(session))
 
-    beating, ending = (SessionManager(SqlStore(url), clock=clock, on_ended=tell) for _ in range(2))
+    beating, ending = (SessionManager(SqliteStore(url), clock=clock, on_ended=tell) for _ in range(2))
     kinds = [Kind.BEAT, Kind.EXTEND, Kind.CHECK, Kind.LEAVE]
     alive_before = 0
     for n in range(rounds):
@@ -136,10 +136,10 @@ async def test_one_process_wins_an_id(url: str) -> None:
     """Of four processes that create the same 200 ids each id is won once, and holds the winner's session."""
     won = at_once(create_same, [(url, process, 200) for process in range(PROCESSES)])
     assert sorted(n for wins in won for n in wins) == list(range(200))
-    store = SqlStore(url)
+    store = SqliteStore(url)
     for process, wins in enumerate(won):
         for n in wins:
-            session = await store.get(id_of(str(n)))
+            session = await store.get(f"handle-{n}")
             assert session is not None
             assert (session.handle, session.attributes) == (f"{n}-by-{process}", {"by": process})
     await store.close()
@@ -147,14 +147,14 @@ async def test_one_process_wins_an_id(url: str) -> None:
 
 async def test_one_process_wins_a_rotation(url: str) -> None:
     """Of four processes that present the same 200 ids each id is swapped once, and only the winner's new one opens the session."""
-    store = SqlStore(url)
+    store = SqliteStore(url)
     for n in range(200):
         await store.create(session_of(str(n)))
     won = at_once(rotate_same, [(url, process, 200) for process in range(PROCESSES)])
     assert sorted(n for wins in won for n in wins) == list(range(200))
     for process, wins in enumerate(won):
         for n in range(200):
-            session = await store.get(id_of(f"{n}, by {process}"))
+            session = await store.get(f"handle-{n}, by {process}")
             assert (session is not None) == (n in wins)
     await store.close()
 
@@ -162,14 +162,14 @@ async def test_one_process_wins_a_rotation(url: str) -> None:
 async def test_one_process_records_an_end(url: str) -> None:
     """Of four processes that end the same 200 sessions for four reasons one is told that it did, and its reason stays."""
     reasons = ["signed_out", "revoked", "replaced", "provider"]
-    store = SqlStore(url)
+    store = SqliteStore(url)
     for n in range(200):
         await store.create(session_of(str(n)))
     ended = at_once(end_same, [(url, by, 200) for by in reasons])
     assert sorted(n for ends in ended for n in ends) == list(range(200))
     for by, ends in zip(reasons, ended, strict=True):
         for n in ends:
-            session = await store.find(f"handle-{n}")
+            session = await store.get(f"handle-{n}")
             assert session is not None
             assert session.ended_by == by
     await store.close()
@@ -177,7 +177,7 @@ async def test_one_process_records_an_end(url: str) -> None:
 
 async def test_processes_that_sweep_report_each_end_once(url: str) -> None:
     """Four processes sweep 600 sessions, half of them lapsed: each lapse is reported by one of them, nobody who lives is ended."""
-    store = SqlStore(url)
+    store = SqliteStore(url)
     for n in range(600):
         await store.create(session_of(str(n), now=START + n % 2))
     swept = at_once(sweep_all, [(url, START + IDLE) for _ in range(PROCESSES)])

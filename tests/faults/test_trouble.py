@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillhere.stores.sql.store import SqlStore
+from stillhere.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +22,13 @@ NOBODY = 65_534
 OPEN = f"""if True:
     import asyncio, os, sys, tempfile
     from stillhere.errors import StoreError
-    from stillhere.stores.sql.store import SqlStore
+    from stillhere.stores.sqlite.store import SqliteStore
     with tempfile.TemporaryDirectory() as folder:  # loads what an ordinary user might not be able to read
-        asyncio.run(SqlStore(f"sqlite:///{{folder}}/any.db").close())
+        asyncio.run(SqliteStore(f"sqlite:///{{folder}}/any.db").close())
     if os.geteuid() == 0:
         os.setuid({NOBODY})  # whom permissions do not stop cannot tell that they are kept
     try:
-        SqlStore(f"sqlite:///{{sys.argv[1]}}")
+        SqliteStore(f"sqlite:///{{sys.argv[1]}}")
     except StoreError as error:
         print(error)
 """
@@ -36,11 +36,11 @@ OPEN = f"""if True:
 FILL = """if True:
     import asyncio, resource, sys
     from stillhere.errors import StoreError
-    from stillhere.stores.sql.store import SqlStore
+    from stillhere.stores.sqlite.store import SqliteStore
     from tests.stores.every import id_of, session_of
 
     async def fill():
-        store = SqlStore(f"sqlite:///{sys.argv[1]}")
+        store = SqliteStore(f"sqlite:///{sys.argv[1]}")
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
         kept = 0
@@ -56,9 +56,9 @@ FILL = """if True:
             except StoreError as error:
                 print(error)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        store = SqlStore(f"sqlite:///{sys.argv[1]}")
+        store = SqliteStore(f"sqlite:///{sys.argv[1]}")
         await store.ping()
-        print(kept > 50, [n for n in range(kept) if await store.get(id_of(str(n))) is None], await store.get(id_of(str(kept))))
+        print(kept > 50, [n for n in range(kept) if await store.get(f"handle-{n}") is None], await store.get(f"handle-{kept}"))
         await store.close()
 
     asyncio.run(fill())
@@ -77,7 +77,7 @@ def file() -> Iterator[Path]:
     """Give a good database in a folder that everybody may enter, owned by an ordinary user."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        asyncio.run(SqlStore(f"sqlite:///{folder / 'sessions.db'}").close())
+        asyncio.run(SqliteStore(f"sqlite:///{folder / 'sessions.db'}").close())
         if os.geteuid() == 0:
             for path in (folder, folder / "sessions.db"):
                 os.chown(path, NOBODY, NOBODY)

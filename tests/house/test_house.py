@@ -19,6 +19,7 @@ ALLOWED_IN_CORE = {
     "collections.abc",
     "enum",
     "hashlib",
+    "hmac",  # compare_digest
     "msgspec",
     "msgspec.structs",
     "re",

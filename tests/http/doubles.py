@@ -29,7 +29,7 @@ OWN: Final = f"https://{HOST}"
 OURS: Final = {"sec-fetch-site": "same-origin"}
 """Headers of a request from one of our own pages."""
 
-UNKNOWN_SECRET: Final = "A" * 43
+UNKNOWN_SECRET: Final = "handle." + "A" * 43
 """Has the shape of a secret id and names nothing."""
 
 

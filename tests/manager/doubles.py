@@ -22,21 +22,17 @@ class UntouchableStore:
         """Fail."""
         raise AssertionError(session)
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """Fail."""
-        raise AssertionError(claims, visit_gap, now)
+        raise AssertionError(claims, visit_gap, touch_interval, now)
 
-    async def get(self, id_hash: str) -> Session | None:
-        """Fail."""
-        raise AssertionError(id_hash)
-
-    async def find(self, handle: str) -> Session | None:
+    async def get(self, handle: str) -> Session | None:
         """Fail."""
         raise AssertionError(handle)
 
-    async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
         """Fail."""
-        raise AssertionError(id_hash, new_id_hash, now)
+        raise AssertionError(handle, id_hash, new_id_hash, now)
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """Fail."""
@@ -70,7 +66,7 @@ class GatedStore(MemoryStore):
         self.fails: BaseException | None = None
         self.closed = False
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """Wait at the gate, then fail or answer."""
         self.batches.append(claims)
         self.arrived.set()
@@ -78,7 +74,7 @@ class GatedStore(MemoryStore):
         if self.fails is not None:
             error, self.fails = self.fails, None
             raise error
-        return await super().beat(claims, visit_gap=visit_gap, now=now)
+        return await super().beat(claims, visit_gap=visit_gap, touch_interval=touch_interval, now=now)
 
     async def close(self) -> None:
         """Remember that it was closed."""
@@ -99,15 +95,15 @@ class DownStore(MemoryStore):
         self._reach()
         await super().create(session)
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """Fail while down."""
         self._reach()
-        return await super().beat(claims, visit_gap=visit_gap, now=now)
+        return await super().beat(claims, visit_gap=visit_gap, touch_interval=touch_interval, now=now)
 
-    async def get(self, id_hash: str) -> Session | None:
+    async def get(self, handle: str) -> Session | None:
         """Fail while down."""
         self._reach()
-        return await super().get(id_hash)
+        return await super().get(handle)
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """Fail while down."""

@@ -57,7 +57,7 @@ def batcher(sender: Sender) -> Batcher:
 
 def submit(batcher: Batcher, *names: str) -> asyncio.Task[Outcome]:
     """Submit claims of these names together, in a task of their own."""
-    return asyncio.get_running_loop().create_task(batcher.submit([Claim(id_hash=name) for name in names]))
+    return asyncio.get_running_loop().create_task(batcher.submit([Claim(handle=name, id_hash=name) for name in names]))
 
 
 async def test_a_lone_claim_leaves_at_once(batcher: Batcher, sender: Sender) -> None:
@@ -157,7 +157,7 @@ async def test_a_queue_without_end_is_refused(batcher: Batcher, sender: Sender) 
     crowd = submit(batcher, *["x"] * WAITING_LIMIT)
     await settle()
     with pytest.raises(StoreError, match="too many beats") as refused:
-        await batcher.submit([Claim(id_hash="one too many")])
+        await batcher.submit([Claim(handle="one too many", id_hash="one too many")])
     assert refused.value.retry_after == 5
     sender.gate.set()
     await asyncio.gather(first, crowd)

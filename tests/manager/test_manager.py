@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stillhere.archive.archive import Archive
-from stillhere.core.ids import hash_secret, looks_like_secret
+from stillhere.core.ids import hash_secret, read_id
 from stillhere.core.policy import BeatsExtend, Policy, hours, minutes
 from stillhere.core.records import EndedBy, Ending
 from stillhere.core.rules import deadline
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from stillhere.core.records import Outcome
     from tests.support import FakeClock
 
-UNKNOWN = "u" * 43
-NOT_IDS = [None, "", "short", "x" * 44, "ü" * 43, "a" * 43 + "\n"]
+UNKNOWN = "handle." + "u" * 43
+NOT_IDS = [None, "", "short", "u" * 43, "handle." + "x" * 44, "handle." + "ü" * 43, "handle." + "a" * 43 + "\n"]
 
 
 async def say(manager: SessionManager, verb: str, secret: str | None) -> Verdict:
@@ -42,7 +42,7 @@ async def test_a_session_starts_as_the_policy_says(manager: SessionManager, cloc
     session = started.session
     assert (session.subject, session.attributes, session.created_at) == ("reader@fund.example", {"role": "reader"}, clock())
     assert (session.idle_timeout, session.absolute_end_at) == (minutes(20), clock() + hours(24))
-    assert looks_like_secret(started.secret)
+    assert read_id(started.secret) == (session.handle, session.id_hash)
     assert session.id_hash == hash_secret(started.secret)
     assert memory_of(manager).sessions == {session.handle: session}
 

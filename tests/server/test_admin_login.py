@@ -26,7 +26,7 @@ def test_the_right_token_opens(site: Site) -> None:
     """The token gives a cookie of its own: strict, out of reach of scripts, and not the token."""
     answer = site.visitor().post("/admin/login", data={"token": f" {ADMIN_TOKEN} "})
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin")
-    assert re.fullmatch(r"operator=[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Strict", answer.headers["set-cookie"])
+    assert re.fullmatch(r"operator=[a-z2-7]{20}\.[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Strict", answer.headers["set-cookie"])
     assert site.operator().get("/admin").status_code == 200
 
 
@@ -91,7 +91,9 @@ def test_what_is_not_the_form_is_refused(site: Site, content: bytes, media_type:
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-@pytest.mark.parametrize("cookie", [None, "operator=", "operator=" + "A" * 43, "operator=short", "__Host-operator=" + "A" * 43])
+@pytest.mark.parametrize(
+    "cookie", [None, "operator=", "operator=handle." + "A" * 43, "operator=short", "__Host-operator=handle." + "A" * 43]
+)
 def test_the_api_is_for_operators(site: Site, method: str, path: str, cookie: str | None) -> None:
     """Without an operator every call is 401 as a problem, private, with `WWW-Authenticate`."""
     answer = site.visitor(**({} if cookie is None else {"cookie": cookie})).request(method, path)

@@ -137,7 +137,7 @@ def test_a_post_begins_a_session_and_goes_on(site: Site) -> None:
     answer = visitor.post("/gate", data={"email": f"  {email} ", "next": "/lab"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/lab")
     assert answer.headers["cache-control"] == "private, no-store"
-    assert re.fullmatch(r"session=[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Lax", answer.headers["set-cookie"])
+    assert re.fullmatch(r"session=[a-z2-7]{20}\.[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Lax", answer.headers["set-cookie"])
     assert email in visitor.get("/lab").text
     assert visitor.get("/session").json()["state"] == "active"
     assert site.sessions_of(email) == 1
@@ -158,7 +158,7 @@ def test_entering_again_replaces_the_session(site: Site) -> None:
     assert (answer.status_code, answer.json()["reason"]) == (401, "replaced")
 
 
-@pytest.mark.parametrize("cookie", ["session=" + "A" * 43, "session=x", "__Host-session=" + "A" * 43])
+@pytest.mark.parametrize("cookie", ["session=handle." + "A" * 43, "session=x", "__Host-session=handle." + "A" * 43])
 def test_a_prepared_cookie_is_never_adopted(site: Site, cookie: str) -> None:
     """Whatever cookie a visitor was made to bring, the gate gives another id (session fixation)."""
     answer = site.visitor(cookie=cookie).post("/gate", data={"email": site.name()})
@@ -320,7 +320,9 @@ def test_no_session_begins_on_an_unsafe_way(site: Site) -> None:
     safe = {"host": "app.example", "origin": "https://app.example", "x-forwarded-proto": "https"}
     answer = site.visitor(**safe).post("/gate", data={"email": email})
     assert answer.status_code == 303
-    assert re.fullmatch(r"__Host-session=[A-Za-z0-9_-]{43}; Path=/; Secure; HttpOnly; SameSite=Lax", answer.headers["set-cookie"])
+    assert re.fullmatch(
+        r"__Host-session=[a-z2-7]{20}\.[A-Za-z0-9_-]{43}; Path=/; Secure; HttpOnly; SameSite=Lax", answer.headers["set-cookie"]
+    )
 
 
 def test_the_page_says_why_the_last_session_ended(site: Site) -> None:

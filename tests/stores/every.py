@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from stillhere.core.ids import hash_secret
 from stillhere.core.policy import Policy, seconds
+from stillhere.core.records import Claim
 from stillhere.core.rules import open_session
 from stillhere.stores import open_store
-from stillhere.stores.protocol import Listable, Store, Sweepable
+from stillhere.stores.protocol import Listable, Store, Sweepable, Watchable
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ IDLE: Final = POLICY.idle_timeout
 ABSOLUTE: Final = POLICY.absolute_timeout
 
 
-class FullStore(Store, Listable, Sweepable, Protocol):
+class FullStore(Store, Listable, Sweepable, Watchable, Protocol):
     """A store with every optional ability."""
 
 
@@ -49,12 +50,18 @@ def opened(name: str, folder: Path) -> tuple[FullStore, Archive]:
     store, archive = open_store(STORES[name].format(folder=folder))
     assert isinstance(store, Listable)
     assert isinstance(store, Sweepable)
+    assert isinstance(store, Watchable)
     return cast("FullStore", store), archive
 
 
 def id_of(name: str) -> str:
     """Hash a made-up secret id."""
     return hash_secret(name)
+
+
+def claim_of(name: str, **says: Any) -> Claim:  # a claim's members are of many types
+    """Make a claim for the session of `session_of(name)`."""
+    return Claim(handle=f"handle-{name}", id_hash=id_of(name), **says)
 
 
 def session_of(

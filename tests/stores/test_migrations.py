@@ -19,14 +19,14 @@ from sqlalchemy import Connection, MetaData, create_engine
 from stillhere.errors import StoreError
 from stillhere.stores.sql import migrations
 from stillhere.stores.sql.schema import metadata
-from stillhere.stores.sql.store import SqlStore
-from tests.stores.every import id_of, session_of
+from stillhere.stores.sqlite.store import SqliteStore
+from tests.stores.every import session_of
 
 
 @pytest.fixture
 async def file(tmp_path: Path) -> Path:
     """Give a database that migrations made."""
-    await SqlStore(f"sqlite:///{tmp_path / 'sessions.db'}").close()
+    await SqliteStore(f"sqlite:///{tmp_path / 'sessions.db'}").close()
     return tmp_path / "sessions.db"
 
 
@@ -79,11 +79,11 @@ async def test_opening_again_changes_nothing(file: Path) -> None:
     """A database at the newest revision is opened as it is, with everything in it."""
     before = _schema(file)
     for name in ("a", "b"):
-        store = SqlStore(f"sqlite:///{file}")
+        store = SqliteStore(f"sqlite:///{file}")
         await store.create(session_of(name))
         await store.close()
-    store = SqlStore(f"sqlite:///{file}")
-    assert await store.get(id_of("a")) == session_of("a")
+    store = SqliteStore(f"sqlite:///{file}")
+    assert await store.get("handle-a") == session_of("a")
     await store.close()
     assert _schema(file) == before
 
@@ -92,8 +92,8 @@ def test_opening_again_does_not_load_alembic(file: Path) -> None:
     """Alembic is slow to load and needed once: a program that finds its database in order does without."""
     program = f"""if True:
         import asyncio, sys
-        from stillhere.stores.sql.store import SqlStore
-        asyncio.run(SqlStore("sqlite:///{file}").close())
+        from stillhere.stores.sqlite.store import SqliteStore
+        asyncio.run(SqliteStore("sqlite:///{file}").close())
         sys.exit("alembic" in sys.modules)
     """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -105,7 +105,7 @@ def test_an_unknown_revision_is_refused(file: Path, revision: str) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE stillhere_version SET version_num = ?", [revision])
     with pytest.raises(StoreError) as refused:
-        SqlStore(f"sqlite:///{file}")
+        SqliteStore(f"sqlite:///{file}")
     assert str(refused.value) == (
         f"the session store is at revision {revision!r}, which this version of stillhere does not know (its newest is '0001'); "
         "upgrade stillhere, or use another file if this one belongs to another program"
@@ -121,7 +121,7 @@ def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE stillhere_views (mine)")
     before = _schema(file)
     with pytest.raises(StoreError, match="table stillhere_views already exists"):
-        SqlStore(f"sqlite:///{file}")
+        SqliteStore(f"sqlite:///{file}")
     assert _schema(file) == before
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
@@ -135,7 +135,7 @@ def test_an_applications_own_database_can_be_shared(tmp_path: Path) -> None:
             "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('theirs');"
             "CREATE TABLE sessions (theirs); CREATE TABLE visits (theirs); CREATE TABLE views (theirs);",
         )
-    asyncio.run(SqlStore(f"sqlite:///{file}").close())
+    asyncio.run(SqliteStore(f"sqlite:///{file}").close())
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("theirs",)]
         assert connection.execute("SELECT version_num FROM stillhere_version").fetchall() == [(migrations.NEWEST,)]

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from stillhere.core.records import Claim
 from stillhere.errors import SettingsError, StoreError
 from stillhere.stores import open_store
 from stillhere.stores.memory import MemoryStore
-from stillhere.stores.sql import engine
-from stillhere.stores.sql.store import SqlStore
-from tests.stores.every import GAP, id_of, session_of
+from stillhere.stores.sqlite import engine
+from stillhere.stores.sqlite.store import SqliteStore
+from tests.stores.every import GAP, claim_of, session_of
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ async def test_every_connection_is_opened_safely(tmp_path: Path) -> None:
     def tell(connection: Connection) -> dict[str, object]:
         return {pragma: connection.execute(text(f"PRAGMA {pragma}")).scalar() for pragma in PRAGMAS}
 
-    store = SqlStore(f"sqlite:///{tmp_path / 'sessions.db'}")
+    store = SqliteStore(f"sqlite:///{tmp_path / 'sessions.db'}")
     assert await store.readers(tell) == PRAGMAS
     with store._connection.begin():
         assert tell(store._connection) == PRAGMAS
@@ -44,7 +43,7 @@ async def test_every_connection_is_opened_safely(tmp_path: Path) -> None:
 
 async def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
     """The file, its log and its index are readable and writable by their owner alone."""
-    store = SqlStore(f"sqlite:///{tmp_path / 'new' / 'folder' / 'sessions.db'}")
+    store = SqliteStore(f"sqlite:///{tmp_path / 'new' / 'folder' / 'sessions.db'}")
     await store.create(session_of("a"))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "new" / "folder").iterdir()}
     assert modes == dict.fromkeys(("sessions.db", "sessions.db-wal", "sessions.db-shm"), 0o600)
@@ -78,20 +77,20 @@ def test_a_file_in_the_way_of_a_folder_is_said(tmp_path: Path) -> None:
     """Where a folder is needed and a file is there, the error names the path and says what to check."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cannot open .*file/sessions\.db: File exists; check the folder's permissions"):
-        SqlStore(f"sqlite:///{tmp_path / 'file' / 'sessions.db'}")
+        SqliteStore(f"sqlite:///{tmp_path / 'file' / 'sessions.db'}")
 
 
 def test_a_folder_in_the_way_of_the_file_is_said(tmp_path: Path) -> None:
     """A path that names a folder is `StoreError`."""
     with pytest.raises(StoreError, match="unable to open database file"):
-        SqlStore(f"sqlite:///{tmp_path}")
+        SqliteStore(f"sqlite:///{tmp_path}")
 
 
 def test_a_file_without_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that may not be written is refused at once, before SQLite would find out."""
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(StoreError, match=r"cannot open .*sessions\.db: Permission denied; check the folder's permissions"):
-        SqlStore(f"sqlite:///{tmp_path / 'sessions.db'}")
+        SqliteStore(f"sqlite:///{tmp_path / 'sessions.db'}")
 
 
 @pytest.mark.parametrize("content", [b"This is no database.\n" * 400, b"SQLite format 3\0" + b"\xff" * 8_000])
@@ -100,14 +99,14 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path, content: bytes) -> N
     file = tmp_path / "sessions.db"
     file.write_bytes(content)
     with pytest.raises(StoreError, match="the session store did not answer: file is not a database"):
-        SqlStore(f"sqlite:///{file}")
+        SqliteStore(f"sqlite:///{file}")
     assert file.read_bytes() == content
 
 
 async def test_damage_inside_is_said(tmp_path: Path) -> None:
     """A database whose pages were overwritten is `StoreError` where they are read, never an answer made of rubbish."""
     file = tmp_path / "sessions.db"
-    store = SqlStore(f"sqlite:///{file}")
+    store = SqliteStore(f"sqlite:///{file}")
     for n in range(200):
         await store.create(session_of(str(n)))
     await store.close()
@@ -115,26 +114,26 @@ async def test_damage_inside_is_said(tmp_path: Path) -> None:
         damaged.seek(4096)
         damaged.write(b"\xff" * (file.stat().st_size - 4096))
     with pytest.raises(StoreError, match="the session store did not answer: database disk image is malformed"):
-        SqlStore(f"sqlite:///{file}")
+        SqliteStore(f"sqlite:///{file}")
 
 
 async def test_a_removed_file_is_noticed(tmp_path: Path) -> None:
     """When the file is removed in use, no verb answers as if it were kept; when it is put back, all goes on."""
     file, aside = tmp_path / "sessions.db", tmp_path / "aside.db"
-    store = SqlStore(f"sqlite:///{file}")
+    store = SqliteStore(f"sqlite:///{file}")
     await store.create(session_of("a"))
-    await store.get(id_of("a"))
+    await store.get("handle-a")
     file.rename(aside)
     for content in (None, b"another file"):
         if content is not None:
             file.write_bytes(content)
-        for use in (store.ping(), store.create(session_of("b")), store.get(id_of("a"))):
+        for use in (store.ping(), store.create(session_of("b")), store.get("handle-a")):
             with pytest.raises(StoreError, match="was removed or replaced while it was in use; put it back"):
                 await use
     aside.rename(file)
     await store.ping()
-    assert await store.get(id_of("b")) is None
-    assert await store.get(id_of("a")) == session_of("a")
+    assert await store.get("handle-b") is None
+    assert await store.get("handle-a") == session_of("a")
     await store.close()
 
 
@@ -142,9 +141,9 @@ async def test_a_removed_file_is_noticed(tmp_path: Path) -> None:
 async def test_a_second_store_in_the_process_takes_no_locks_away(tmp_path: Path) -> None:
     """Opening a file again must not drop the first store's locks: others would then remove the log it writes to."""
     file = tmp_path / "sessions.db"
-    first = SqlStore(f"sqlite:///{file}")
+    first = SqliteStore(f"sqlite:///{file}")
     held = _locks(file)
-    second = SqlStore(f"sqlite:///{file}")
+    second = SqliteStore(f"sqlite:///{file}")
     assert held <= _locks(file)
     await second.close()
     assert held <= _locks(file)
@@ -199,16 +198,16 @@ def test_the_switch_to_the_log_does_not_wait_in_vain(slow_switch: list[float]) -
 
 async def test_a_failed_batch_leaves_nothing_behind(tmp_path: Path) -> None:
     """When one statement of a batch fails nothing of it is kept, and the next batch works."""
-    store = SqlStore(f"sqlite:///{tmp_path / 'sessions.db'}")
+    store = SqliteStore(f"sqlite:///{tmp_path / 'sessions.db'}")
     await store.create(session_of("a"))
-    claim = Claim(id_hash=id_of("a"), active_ago_ms=0, opens=True, on_screen=True, view="v", visible_ms=1)
+    claim = claim_of("a", active_ago_ms=0, opens=True, on_screen=True, view="v", visible_ms=1)
     with closing(sqlite3.connect(tmp_path / "sessions.db")) as other:
         other.execute("CREATE TRIGGER refuses BEFORE UPDATE ON stillhere_visits BEGIN SELECT RAISE(ABORT, 'no'); END")
         with pytest.raises(StoreError, match="the session store did not answer: no"):
-            await store.beat([claim], visit_gap=GAP, now=START + 5)
-        assert await store.get(id_of("a")) == session_of("a")
+            await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START + 5)
+        assert await store.get("handle-a") == session_of("a")
         other.execute("DROP TRIGGER refuses")
-    (outcome,) = await store.beat([claim], visit_gap=GAP, now=START + 5)
+    (outcome,) = await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START + 5)
     assert outcome.session is not None
     assert outcome.session.last_active_at == START + 5
     await store.close()

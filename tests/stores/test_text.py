@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stillhere.archive.archive import Archive
 
-texts = st.text(max_size=40)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +39,22 @@ def kept(
     runner.run(store.close())
 
 
-@given(texts=st.fixed_dictionaries(dict.fromkeys(("id", "handle", "subject", "view", "tab", "page", "title", "key", "value"), texts)))
+@given(texts=st.fixed_dictionaries(dict.fromkeys(("handle", "subject", "view", "tab", "page", "title", "key", "value"), texts)))
 def test_any_text_comes_back_as_it_went_in(texts: dict[str, str], runner: asyncio.Runner, kept: tuple[FullStore, Archive]) -> None:
-    """Ids, handles, subjects, attributes and all that a page says of itself are kept to the letter, NUL and quotes included."""
+    """Handles, subjects, attributes and all that a page says of itself are kept to the letter. NUL never comes this far."""
     runner.run(_kept_to_the_letter(texts, *kept))
 
 
 async def _kept_to_the_letter(text: dict[str, str], store: FullStore, archive: Archive) -> None:
     made = session_of("", {text["key"]: text["value"]}, subject=text["subject"])
-    session = replace(made, id_hash=f"i{text['id']}", handle=f"h{text['handle']}")
-    if await store.find(session.handle) is not None or await store.get(session.id_hash) is not None:
+    session = replace(made, handle=f"h{text['handle']}")
+    if await store.get(session.handle) is not None:
         return
     await store.create(session)
-    claim = Claim(
-        id_hash=session.id_hash, opens=True, on_screen=True, view=text["view"], tab=text["tab"], page=text["page"], title=text["title"]
-    )
-    (outcome,) = await store.beat([claim], visit_gap=GAP, now=START)
-    assert outcome.session == session == await store.get(session.id_hash) == await store.find(session.handle)
+    claim = Claim(handle=session.handle, id_hash=session.id_hash, opens=True, on_screen=True, view=text["view"], tab=text["tab"])
+    claim = replace(claim, page=text["page"], title=text["title"])
+    (outcome,) = await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START)
+    assert outcome.session == session == await store.get(session.handle)
     assert session in await store.living(subject=text["subject"], limit=10_000, now=START)
     found = await archive.visit(f"{session.handle}.1", beat_interval=1, now=START)
     assert found is not None

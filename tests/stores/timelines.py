@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from stillhere.core.policy import Policy
     from stillhere.stores.memory import MemoryStore
-    from stillhere.stores.sql.store import SqlStore
+    from stillhere.stores.sqlite.store import SqliteStore
     from tests.stores.every import FullStore
 
 PEOPLE = 3
+
+FORGET_AFTER = 30_000
+"""How long after its end a session of a timeline may be forgotten, milliseconds."""
 
 spans = st.one_of(st.sampled_from([0, 1, 999, 5_000, 20_000, 59_999, 60_000, 60_001]), st.integers(0, 200_000))
 
@@ -37,6 +40,7 @@ class Step(msgspec.Struct, frozen=True):
     ends: tuple[int, EndedBy] | None = None
     rotates: int | None = None
     sweeps: bool = False
+    forgets: bool = False
 
 
 def id_hash(person: int, generation: int = 0) -> str:
@@ -44,9 +48,16 @@ def id_hash(person: int, generation: int = 0) -> str:
     return hash_secret(f"person {person}, generation {generation}")
 
 
+def claim_by(person: int, generation: int, told_by: int | None, **says: Any) -> Claim:  # a claim's members are of many types
+    """Make a claim for a session of the timeline; told by somebody else it comes with that one's id."""
+    return Claim(handle=f"handle-{person}", id_hash=id_hash(person if told_by is None else told_by, generation), **says)
+
+
 claims = st.builds(
-    Claim,
-    id_hash=st.builds(id_hash, st.integers(0, PEOPLE), st.sampled_from([0, 0, 1])),
+    claim_by,
+    st.integers(0, PEOPLE),
+    st.sampled_from([0, 0, 1]),
+    st.one_of(st.none(), st.none(), st.none(), st.integers(0, PEOPLE)),
     age_ms=st.one_of(st.just(0), spans),
     active_ago_ms=st.one_of(st.none(), spans),
     on_screen=st.booleans(),
@@ -74,7 +85,10 @@ steps = st.one_of(
     ),
     st.builds(Step, advance_ms=st.integers(-20_000, 50_000), rotates=st.integers(0, PEOPLE)),
     st.builds(Step, advance_ms=st.integers(-20_000, 50_000), sweeps=st.just(True)),  # a strategy, not a flag
+    st.builds(Step, advance_ms=st.integers(-20_000, 200_000), forgets=st.just(True)),  # as above
 )
+
+touch_intervals = st.sampled_from([0, 0, 1, 5_000, 20_000])
 
 
 class World(msgspec.Struct):
@@ -86,17 +100,22 @@ class World(msgspec.Struct):
 
 
 class RulesStore:
-    """No store at all: the rules applied to three dictionaries, as a second opinion on the memory store."""
+    """No store at all: the rules applied to three dictionaries, as a second opinion on the memory store.
 
-    def __init__(self) -> None:
+    Attributes:
+        touch_interval: the timeline's, milliseconds.
+    """
+
+    def __init__(self, touch_interval: int) -> None:
+        self.touch_interval = touch_interval
         self.sessions: dict[str, Session] = {}
         self.views: dict[tuple[str, str], View] = {}
         self.visits: dict[tuple[str, int], Visit] = {}
 
     def claim(self, claim: Claim, now: int) -> Outcome:
         """Apply one claim."""
-        before = next((session for session in self.sessions.values() if session.id_hash == claim.id_hash), None)
-        if before is None:
+        before = self.sessions.get(claim.handle)
+        if before is None or before.id_hash != claim.id_hash:
             return Outcome(session=None)
         known = self.views.get((before.handle, claim.view or ""))
         number = known.visit if known else max((n for handle, n in self.visits if handle == before.handle), default=0)
@@ -106,6 +125,7 @@ class RulesStore:
             self.visits.get((before.handle, number)),
             claim,
             visit_gap=GAP,
+            touch_interval=self.touch_interval,
             now=now,
         )
         self.sessions[after.handle] = after
@@ -126,7 +146,8 @@ class RulesStore:
         if step.rotates is not None:
             held = self.sessions.get(f"handle-{step.rotates}")
             generation = rotations.get(step.rotates, 0)
-            swapped = rotate_id(held, id_hash(step.rotates, generation + 1), now=now) if held else None
+            own, new = id_hash(step.rotates, generation), id_hash(step.rotates, generation + 1)
+            swapped = rotate_id(held, own, new, now=now) if held else None
             if swapped:
                 self.sessions[swapped.handle] = swapped
             answers.append(swapped)
@@ -135,7 +156,17 @@ class RulesStore:
             for session in lapsed:
                 self.sessions[session.handle] = end_session(session, EndedBy.IDLE, now=now)
             answers.append(sorted(session.handle for session in lapsed))
+        if step.forgets:
+            answers.append(self.forget(now - FORGET_AFTER))
         return answers
+
+    def forget(self, ended_before: int) -> int:
+        """Forget who ended before an instant."""
+        gone = {s.handle for s in self.sessions.values() if s.ended_at is not None and s.ended_at < ended_before}
+        self.sessions = {handle: session for handle, session in self.sessions.items() if handle not in gone}
+        self.views = {key: view for key, view in self.views.items() if key[0] not in gone}
+        self.visits = {key: visit for key, visit in self.visits.items() if key[0] not in gone}
+        return len(gone)
 
     def world(self) -> World:
         """Show everything."""
@@ -158,16 +189,21 @@ async def begin(rules: RulesStore, stores: Sequence[FullStore], *, policy: Polic
             await store.create(session)
 
 
-async def drive(store: FullStore, step: Step, now: int, rotations: dict[int, int]) -> list[object]:
+async def drive(store: FullStore, step: Step, now: int, rotations: dict[int, int], touch_interval: int) -> list[object]:
     """Apply one step of a timeline to a store."""
-    answers: list[object] = list(await store.beat(step.claims, visit_gap=GAP, now=now)) if step.claims else []
+    answers: list[object] = []
+    if step.claims:
+        answers += await store.beat(step.claims, visit_gap=GAP, touch_interval=touch_interval, now=now)
     if step.ends:
         answers.append(await store.end(f"handle-{step.ends[0]}", step.ends[1], now=now))
     if step.rotates is not None:
         generation = rotations.get(step.rotates, 0)
-        answers.append(await store.rotate(id_hash(step.rotates, generation), id_hash(step.rotates, generation + 1), now=now))
+        own, new = id_hash(step.rotates, generation), id_hash(step.rotates, generation + 1)
+        answers.append(await store.rotate(f"handle-{step.rotates}", own, new, now=now))
     if step.sweeps:
         answers.append(sorted(session.handle for session in await store.sweep(limit=100, now=now)))
+    if step.forgets:
+        answers.append(await store.forget(ended_before=now - FORGET_AFTER, limit=100))
     return answers
 
 
@@ -180,7 +216,7 @@ def memory_world(store: MemoryStore) -> World:
     )
 
 
-async def sql_world(store: SqlStore) -> World:
+async def sql_world(store: SqliteStore) -> World:
     """Show everything a SQL store keeps."""
     return _sorted(
         await store.readers(_all, sessions, Session),
@@ -193,7 +229,7 @@ def _all(connection: Connection, table: Table, kind: type[Record]) -> list[Recor
     return [record_of(row, kind) for row in connection.execute(table.select())]
 
 
-async def empty(store: SqlStore) -> None:
+async def empty(store: SqliteStore) -> None:
     """Delete everything a SQL store keeps, through a connection of its own."""
 
     def delete(connection: Connection) -> None:

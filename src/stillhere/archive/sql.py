@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from stillhere.stores.sql.store import Readers
+    from stillhere.stores.sql.readers import Readers
 
 
 Record = TypeVar("Record")

@@ -1,4 +1,8 @@
-"""Ids: how random bytes become a secret id, its hash and a public handle. The bytes are passed in; nothing here draws any."""
+"""Ids: how random bytes become a handle and a secret id, and how a cookie is read back. The bytes are passed in; nothing here draws any.
+
+A secret id is `<handle>.<random text>`. The handle finds the session, the hash of the whole proves it: a store needs no index of
+secrets, a rotation changes one record, and no store ever answers to a guess by its first letters.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,7 @@ SECRET_BYTES: Final = 32
 HANDLE_BYTES: Final = 12
 """96 bits: enough never to meet another, short enough to read."""
 
-_SECRET_SHAPE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
-
-
-def write_id(random_bytes: bytes) -> str:
-    """Write random bytes as text for a cookie or a URL: base64url without padding."""
-    return urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
+_ID_SHAPE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}\Z")
 
 
 def write_handle(random_bytes: bytes) -> str:
@@ -26,11 +25,21 @@ def write_handle(random_bytes: bytes) -> str:
     return b32encode(random_bytes).rstrip(b"=").decode("ascii").lower()
 
 
+def write_id(handle: str, random_bytes: bytes) -> str:
+    """Write random bytes as the secret id of the session of that handle, for a cookie or a URL."""
+    return f"{handle}.{_text(random_bytes)}"
+
+
+def read_id(secret: str) -> tuple[str, str] | None:
+    """Read the handle and the hash of a secret id, or None if the text cannot be one; then the store need not be asked."""
+    found = _ID_SHAPE.match(secret)
+    return None if found is None else (found[1], hash_secret(secret))
+
+
 def hash_secret(secret: str) -> str:
     """Hash a secret id for the store. Its 256 random bits need neither salt nor stretching."""
-    return write_id(sha256(secret.encode("utf-8", "surrogatepass")).digest())
+    return _text(sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
 
-def looks_like_secret(text: str) -> bool:
-    """Tell whether a cookie's value can be an id at all; if not, the store need not be asked."""
-    return _SECRET_SHAPE.match(text) is not None
+def _text(random_bytes: bytes) -> str:
+    return urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")

@@ -63,6 +63,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         beat_interval: visible time between two beats, once the ramp is over. Default 3 minutes.
         activity_window: how long after an input a person still counts as active. Default 2 minutes.
         visit_gap: absence after which the next view begins a new visit. Default 30 minutes.
+        touch_interval: clocks of a session that would move by less are not written, which spares the store. A session may so
+            end by as much earlier than its last activity would give; what a client is told is the earlier instant. A choice to stay is
+            always written. Default 0: everything is.
         ramp: marks of visible time at which the early beats are sent, rising. Default 5, 15, 30 and 60 seconds.
         beats_extend: what a beat may extend. Default `activity`.
         requests_extend: which ordinary requests extend. Default `all`.
@@ -79,6 +82,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     beat_interval: int = minutes(3)
     activity_window: int = minutes(2)
     visit_gap: int = minutes(30)
+    touch_interval: int = 0
     ramp: tuple[int, ...] = (seconds(5), seconds(15), seconds(30), seconds(60))
     beats_extend: BeatsExtend = BeatsExtend.ACTIVITY
     requests_extend: RequestsExtend = RequestsExtend.ALL
@@ -95,6 +99,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LONGEST_SPAN:
                 raise PolicyError(f"{name} must be a whole number of milliseconds from 1 to {LONGEST_SPAN}, not {value!r}")
+        if type(self.touch_interval) is not int or not 0 <= self.touch_interval <= LONGEST_SPAN:
+            raise PolicyError(
+                f"touch_interval must be a whole number of milliseconds from 0 to {LONGEST_SPAN}, not {self.touch_interval!r}"
+            )
         if any(type(mark) is not int or mark <= 0 for mark in self.ramp) or list(self.ramp) != sorted(set(self.ramp)):
             raise PolicyError(f"ramp must rise from above 0 in whole milliseconds, not {self.ramp!r}")
         for name, kind in (("beats_extend", BeatsExtend), ("requests_extend", RequestsExtend)):
@@ -120,6 +128,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise PolicyError(
                 f"beat_interval ({self.beat_interval} ms) must be at most half of idle_timeout ({self.idle_timeout} ms), "
                 "or one lost beat would sign an active person out",
+            )
+
+        if self.touch_interval and self.touch_interval + self.beat_interval + self.warning_timeout > self.idle_timeout:
+            raise PolicyError(
+                f"touch_interval ({self.touch_interval} ms), beat_interval ({self.beat_interval} ms) and warning_timeout "
+                f"({self.warning_timeout} ms) must fit into idle_timeout ({self.idle_timeout} ms), or an active person could be warned",
             )
 
     def _refuse_passed_ceilings(self) -> None:

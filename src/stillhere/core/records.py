@@ -38,7 +38,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id_hash: SHA-256 of the secret id, base64url. The secret itself is in the cookie and nowhere else.
-        handle: public name; it opens nothing.
+        handle: public name, by which stores find it; it opens nothing.
         subject: whom the session belongs to.
         created_at: when it began.
         last_active_at: when activity was last credited.
@@ -127,7 +127,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What one message asks of the store, after policy has said what it may have.
 
     Attributes:
-        id_hash: of the session it speaks for.
+        handle: of the session it speaks for.
+        id_hash: proves that it may; without the session's own it is as if there were none.
         age_ms: how long ago it was made.
         active_ago_ms: how long before `now` activity is claimed, or None for no claim.
         on_screen: somebody has the page in front of them.
@@ -138,6 +139,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         tab, page, title, visible_ms, active_ms, scroll_pct, lifecycle, seq: as in `View`; `seq` None means newest.
     """
 
+    handle: str
     id_hash: str
     age_ms: int = 0
     active_ago_ms: int | None = None
@@ -160,7 +162,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a claim.
 
     Attributes:
-        session: the record afterwards, or None if there is no such session.
+        session: the record afterwards, or None if there is no such session, or it has another id.
         ended_now: this claim found that the session had lapsed, and recorded it.
     """
 

@@ -19,6 +19,7 @@ records after every step of random timelines.
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -105,21 +106,23 @@ def next_beat_in(policy: Policy, visible_ms: int | None) -> int:
     return policy.beat_interval
 
 
-def claim_of(beat: Beat, *, id_hash: str, policy: Policy, withheld: bool = False) -> Claim:
+def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld: bool = False) -> Claim:
     """Turn what a message says into what it may ask, under a policy.
 
     Args:
         beat: the message, validated but not believed.
-        id_hash: the session it speaks for.
+        handle: of the session it speaks for.
+        id_hash: of the secret id that came with it.
         policy: says what a beat may extend.
         withheld: the request carried `X-Heartbeat: true`; all that is left is a check.
     """
     if withheld or beat.kind is Kind.CHECK:
-        return Claim(id_hash=id_hash)
+        return Claim(handle=handle, id_hash=id_hash)
     age_ms = beat.age_ms or 0
     leaves = beat.kind is Kind.LEAVE
     on_screen = not leaves and (beat.lifecycle in ON_SCREEN or beat.is_plain)
     return Claim(
+        handle=handle,
         id_hash=id_hash,
         age_ms=age_ms,
         active_ago_ms=_activity_claimed(beat, policy, age_ms),
@@ -158,16 +161,18 @@ def apply_claim(
     claim: Claim,
     *,
     visit_gap: int,
+    touch_interval: int,
     now: int,
 ) -> tuple[Session, View | None, Visit | None]:
     """Take a message in: judge, then credit, then remember.
 
     Args:
-        session: the record as it is.
+        session: the record as it is; the claim speaks for it (`is_id_of`).
         view: the record of the claim's view, or None if there is none.
         visit: the view's visit, or the session's latest if the view is new, or None if there is none.
         claim: what the message asks.
         visit_gap: absence after which a new view begins a new visit, milliseconds.
+        touch_interval: clocks that would move by less stay where they are, milliseconds; 0 moves them always.
         now: milliseconds since 1970.
 
     Returns:
@@ -179,10 +184,12 @@ def apply_claim(
     if over is not None:
         session = _record_end(session, over)
     else:
-        session = _credit(session, claim, now=now, is_old=_is_old(view, claim))
+        session = _credit(session, claim, now=now, is_old=_is_old(view, claim), touch_interval=touch_interval)
         if view is None and claim.opens:
             visit = _visit_for_opening(session, visit, claim, visit_gap=visit_gap, horizon=horizon)
             if claim.view is None:
+                if horizon - visit.last_seen_at < touch_interval and visit.left_at is None:
+                    return session, None, visit
                 return session, None, _visited(visit, claim, Growth(), over=None, horizon=horizon)
             view = _open_view(session, visit, claim, horizon=horizon)
     if view is None or visit is None:
@@ -196,6 +203,11 @@ def apply_claim(
     return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
 
 
+def is_id_of(id_hash: str, session: Session) -> bool:
+    """Tell whether somebody came with a session's own secret id. Compares in constant time."""
+    return compare_digest(id_hash.encode(), session.id_hash.encode())
+
+
 def _is_old(view: View | None, claim: Claim) -> bool:
     """Repeated or overtaken, so that later evidence is in already. A choice to stay counts even if words of leaving overtook it."""
     if view is None or claim.seq is None:
@@ -203,12 +215,13 @@ def _is_old(view: View | None, claim: Claim) -> bool:
     return claim.seq == view.seq if claim.chosen else claim.seq <= view.seq
 
 
-def _credit(session: Session, claim: Claim, *, now: int, is_old: bool) -> Session:
+def _credit(session: Session, claim: Claim, *, now: int, is_old: bool, touch_interval: int) -> Session:
     active_at = session.last_active_at
     if claim.active_ago_ms is not None and not is_old:
         active_at = max(active_at, now - claim.active_ago_ms)
     seen_at = max(session.last_seen_at, now)
-    if active_at == session.last_active_at and seen_at == session.last_seen_at:
+    moved_ms = max(active_at - session.last_active_at, seen_at - session.last_seen_at)
+    if moved_ms == 0 or (moved_ms < touch_interval and not claim.chosen):
         return session
     return replace(session, last_active_at=active_at, last_seen_at=seen_at)
 
@@ -316,9 +329,9 @@ def end_session(session: Session, by: EndedBy, *, now: int) -> Session:
     return _record_end(session, over or Ending(at=max(now, session.created_at), by=by))
 
 
-def rotate_id(session: Session, new_id_hash: str, *, now: int) -> Session | None:
-    """Give a living session a new secret id, or None if it is over."""
-    if ending(session, now=now) is not None:
+def rotate_id(session: Session, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+    """Give a living session a new secret id, or None if it is over or has another id than the one presented."""
+    if not is_id_of(id_hash, session) or ending(session, now=now) is not None:
         return None
     return replace(session, id_hash=new_id_hash)
 

@@ -72,6 +72,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     next_beat_ms: int
     can_extend: bool
     access_token_expires_at: str | None = None
+    touch_ms: int | msgspec.UnsetType = msgspec.UNSET
     success: bool = True
 
 
@@ -102,8 +103,8 @@ def read_beats(body: bytes) -> list[Beat]:
     return [message] if message.beats is None else message.beats
 
 
-def write_answer(standing: Standing, next_beat_ms: int) -> bytes:
-    """Write the answer to a beat or a look."""
+def write_answer(standing: Standing, next_beat_ms: int, touch_ms: int = 0) -> bytes:
+    """Write the answer to a beat or a look; a touch interval of 0 is not worth a word."""
     return _encoder.encode(
         Answer(
             state="expiring" if standing.expiring else "active",
@@ -113,5 +114,6 @@ def write_answer(standing: Standing, next_beat_ms: int) -> bytes:
             warn_in_ms=standing.warn_in_ms,
             next_beat_ms=next_beat_ms,
             can_extend=standing.can_extend,
+            touch_ms=touch_ms or msgspec.UNSET,
         ),
     )

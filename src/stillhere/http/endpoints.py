@@ -127,7 +127,9 @@ class SessionEndpoints:
     def _judged(self, verdict: Verdict) -> Response:
         if verdict.standing is None:
             return over(verdict.session, verdict.ending)
-        return Response(status=200, headers=(JSON,), body=write_answer(verdict.standing, verdict.next_beat_ms))
+        return Response(
+            status=200, headers=(JSON,), body=write_answer(verdict.standing, verdict.next_beat_ms, self.manager.policy.touch_interval)
+        )
 
     async def _ended(self, secret: str | None, beats: Sequence[Beat], request: Request, peer: Peer) -> Response:
         verdict = await self.manager.end(secret, beats=() if request.is_withheld else beats)

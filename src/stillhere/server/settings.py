@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     beat_interval: Duration = Field(180_000, description="Visible time between two beats, after the ramp.")
     activity_window: Duration = Field(120_000, description="How long after an input a person still counts as active.")
     visit_gap: Duration = Field(1_800_000, description="Absence after which the next view begins a new visit.")
+    touch_interval: Duration | None = Field(
+        None, description="Clocks of a session that would move by less are not written. Everything is without it."
+    )
     beats_extend: BeatsExtend = Field(BeatsExtend.ACTIVITY, description="What a beat may extend: `never`, `activity`, `always`.")
     requests_extend: RequestsExtend = Field(RequestsExtend.ALL, description="Which ordinary requests extend: `all`, `navigation`, `none`.")
     prefix: str = Field("/session", description="Path that the session routes begin with.")
@@ -129,6 +132,7 @@ class Settings(BaseSettings):
             "beat_interval": self.beat_interval,
             "activity_window": self.activity_window,
             "visit_gap": self.visit_gap,
+            "touch_interval": self.touch_interval,
             "beats_extend": self.beats_extend,
             "requests_extend": self.requests_extend,
         }

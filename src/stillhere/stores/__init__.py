@@ -30,8 +30,8 @@ def open_store(url: str) -> tuple[Store, Archive]:
         return memory, Archive(MemorySource(memory))
     if separator and scheme == "sqlite":
         from stillhere.archive.sql import SqlSource  # noqa: PLC0415  # as above
-        from stillhere.stores.sql.store import SqlStore  # noqa: PLC0415  # as above
+        from stillhere.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # as above
 
-        store = SqlStore(url)
+        store = SqliteStore(url)
         return store, Archive(SqlSource(store.readers))
     raise SettingsError(f"no store goes by {url!r}; use memory:// or sqlite:///path/to/file.db")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session, View, Visit
-from stillhere.core.rules import apply_claim, end_session, ending, rotate_id
+from stillhere.core.rules import apply_claim, end_session, ending, is_id_of, rotate_id
 from stillhere.errors import SessionExists, StoreError
+from stillhere.stores.watchers import Watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 
 class MemoryStore:
@@ -26,27 +27,26 @@ class MemoryStore:
         self.sessions: dict[str, Session] = {}
         self.views: dict[str, dict[str, View]] = {}
         self.visits: dict[str, list[Visit]] = {}
-        self._handles: dict[str, str] = {}
+        self._watchers = Watchers()
         self._is_closed = False
 
     async def create(self, session: Session) -> None:
         """See `Store.create`."""
         self._refuse_if_closed()
-        if session.id_hash in self._handles or session.handle in self.sessions:
+        if session.handle in self.sessions:
             raise SessionExists(session.handle)
-        self._handles[session.id_hash] = session.handle
         self.sessions[session.handle] = session
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """See `Store.beat`."""
         self._refuse_if_closed()
-        return [self._beat(claim, visit_gap=visit_gap, now=now) for claim in claims]
+        return [self._beat(claim, visit_gap=visit_gap, touch_interval=touch_interval, now=now) for claim in claims]
 
-    def _beat(self, claim: Claim, *, visit_gap: int, now: int) -> Outcome:
-        handle = self._handles.get(claim.id_hash)
-        if handle is None:
+    def _beat(self, claim: Claim, *, visit_gap: int, touch_interval: int, now: int) -> Outcome:
+        handle = claim.handle
+        before = self.sessions.get(handle)
+        if before is None or not is_id_of(claim.id_hash, before):
             return Outcome(session=None)
-        before = self.sessions[handle]
         visits = self.visits.get(handle, [])
         known = self.views.get(handle, {}).get(claim.view) if claim.view is not None else None
         number = known.visit if known is not None else len(visits)
@@ -56,38 +56,36 @@ class MemoryStore:
             visits[number - 1] if number else None,
             claim,
             visit_gap=visit_gap,
+            touch_interval=touch_interval,
             now=now,
         )
-        self.sessions[handle] = session
+        ended_now = self._keep(before, session)
         if view is not None:
             self.views.setdefault(handle, {})[view.view] = view
         if visit is not None:
             self.visits.setdefault(handle, visits)[visit.number - 1 : visit.number] = [visit]
-        return Outcome(session=session, ended_now=before.ended_at is None and session.ended_at is not None)
+        return Outcome(session=session, ended_now=ended_now)
 
-    async def get(self, id_hash: str) -> Session | None:
+    def _keep(self, before: Session, after: Session) -> bool:
+        """Keep a session's new record; tell whether that recorded its end, and tell the watchers if so."""
+        self.sessions[after.handle] = after
+        ended_now = before.ended_at is None and after.ended_at is not None
+        if ended_now:
+            self._watchers.tell(after.handle)
+        return ended_now
+
+    async def get(self, handle: str) -> Session | None:
         """See `Store.get`."""
-        self._refuse_if_closed()
-        handle = self._handles.get(id_hash)
-        return None if handle is None else self.sessions[handle]
-
-    async def find(self, handle: str) -> Session | None:
-        """See `Store.find`."""
         self._refuse_if_closed()
         return self.sessions.get(handle)
 
-    async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
         """See `Store.rotate`."""
         self._refuse_if_closed()
-        handle = self._handles.get(id_hash)
-        rotated = None if handle is None else rotate_id(self.sessions[handle], new_id_hash, now=now)
-        if handle is None or rotated is None:
-            return None
-        if new_id_hash in self._handles:
-            raise SessionExists(handle)
-        del self._handles[id_hash]
-        self._handles[new_id_hash] = handle
-        self.sessions[handle] = rotated
+        before = self.sessions.get(handle)
+        rotated = None if before is None else rotate_id(before, id_hash, new_id_hash, now=now)
+        if rotated is not None:
+            self.sessions[handle] = rotated
         return rotated
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
@@ -96,8 +94,8 @@ class MemoryStore:
         before = self.sessions.get(handle)
         if before is None:
             return Outcome(session=None)
-        session = self.sessions[handle] = end_session(before, by, now=now)
-        return Outcome(session=session, ended_now=before.ended_at is None)
+        session = end_session(before, by, now=now)
+        return Outcome(session=session, ended_now=self._keep(before, session))
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
@@ -112,13 +110,27 @@ class MemoryStore:
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`."""
         self._refuse_if_closed()
-        lapsed = [
-            end_session(session, EndedBy.IDLE, now=now)
-            for session in self.sessions.values()
-            if session.ended_at is None and ending(session, now=now) is not None
-        ][:limit]
-        self.sessions.update({session.handle: session for session in lapsed})
-        return lapsed
+        living = [session for session in self.sessions.values() if session.ended_at is None]
+        lapsed = [session for session in living if ending(session, now=now) is not None][:limit]
+        for session in lapsed:
+            self._keep(session, end_session(session, EndedBy.IDLE, now=now))
+        return [self.sessions[session.handle] for session in lapsed]
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """See `Sweepable.forget`."""
+        self._refuse_if_closed()
+        ended = ((session.handle, session.ended_at) for session in self.sessions.values())
+        handles = [handle for handle, ended_at in ended if ended_at is not None and ended_at < ended_before][:limit]
+        for handle in handles:
+            for kept in (self.sessions, self.views, self.visits):
+                kept.pop(handle, None)
+        return len(handles)
+
+    async def watch(self) -> AsyncIterator[str | None]:
+        """See `Watchable.watch`."""
+        self._refuse_if_closed()
+        async for handle in self._watchers.listen():
+            yield handle
 
     async def ping(self) -> None:
         """See `Store.ping`."""
@@ -127,6 +139,7 @@ class MemoryStore:
     async def close(self) -> None:
         """See `Store.close`."""
         self._is_closed = True
+        self._watchers.close()
 
     def _refuse_if_closed(self) -> None:
         if self._is_closed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from stillhere.core.records import Claim, EndedBy, Outcome, Session
 
@@ -20,16 +20,20 @@ class Store(Protocol):
         """Keep a new session.
 
         Raises:
-            SessionExists: if its id or its handle is taken; nothing was overwritten.
+            SessionExists: if its handle is taken; nothing was overwritten.
             StoreError: if the store cannot be reached.
         """
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """Judge, credit and remember a whole batch, as `core.rules.apply_claim` says, each claim after the one before it.
+
+        A claim without the session's own id changes nothing; its outcome has no session.
 
         Args:
             claims: the batch; several may speak for one session.
             visit_gap: absence after which a new view begins a new visit, milliseconds.
+            touch_interval: clocks that would move by less stay where they are, milliseconds. The operation itself decides, not a
+                read before it.
             now: milliseconds since 1970, the same for the whole batch.
 
         Returns:
@@ -39,19 +43,11 @@ class Store(Protocol):
             StoreError: if the store cannot be reached. Sending the batch again is safe.
         """
 
-    async def get(self, id_hash: str) -> Session | None:
+    async def get(self, handle: str) -> Session | None:
         """Look at a session. Writes nothing."""
 
-    async def find(self, handle: str) -> Session | None:
-        """Look at a session by its public handle. Writes nothing."""
-
-    async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
-        """Swap a living session's id, if it still has the id presented; None if not.
-
-        Raises:
-            SessionExists: if the new id is taken; nothing was changed.
-            StoreError: if the store cannot be reached.
-        """
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+        """Swap a living session's id, if it still has the id presented; None if not."""
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """End a session. Idempotent: the first reason stays, and one that had lapsed ended at its deadline.
@@ -90,7 +86,24 @@ class Listable(Protocol):
 
 @runtime_checkable
 class Sweepable(Protocol):
-    """A store that can record the ends of sessions that lapsed unnoticed."""
+    """A store that can record the ends of sessions that lapsed unnoticed, and forget those that are long over."""
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """Record up to `limit` ends and return those sessions. It decides nothing: each ended at its deadline."""
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """Delete up to `limit` sessions whose end was recorded as before an instant, with their visits and views; tell how many."""
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A store that tells of ends as they are recorded, in whatever process."""
+
+    def watch(self) -> AsyncIterator[str | None]:
+        """Tell the handle of every session whose end is recorded from now on.
+
+        None comes first, when listening has begun, and again whenever something may have been missed: look at all you hold then.
+
+        Raises:
+            StoreError: if the store cannot be reached at first, or is closed. A connection that is lost later is made anew.
+        """

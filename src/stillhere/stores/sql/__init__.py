@@ -1,1 +1,1 @@
-"""Sessions, views and visits in a SQL database, in one transaction. The hot statements are in `sqlite/*.sql`."""
+"""What the SQL stores share: tables, migrations, and the threads that read beside a writer."""

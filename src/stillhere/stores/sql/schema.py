@@ -20,8 +20,8 @@ metadata: Final = MetaData()
 sessions: Final = Table(
     "stillhere_sessions",
     metadata,
-    Column("id_hash", Text, primary_key=True),
-    Column("handle", Text, nullable=False, unique=True),
+    Column("handle", Text, primary_key=True),
+    Column("id_hash", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_active_at", BigInteger, nullable=False),
@@ -39,6 +39,8 @@ sessions: Final = Table(
 Index("stillhere_sessions_by_subject", sessions.c.subject)
 # Serves: sweep, and the list of who is signed in. Holds living sessions only; no beat moves an entry in it.
 Index("stillhere_sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None))
+# Serves: forget. Holds ended sessions only.
+Index("stillhere_sessions_ended", sessions.c.ended_at, sqlite_where=sessions.c.ended_at.is_not(None))
 
 visits: Final = Table(
     "stillhere_visits",
@@ -76,6 +78,16 @@ views: Final = Table(
     Column("lifecycle", Text),
     Column("seq", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# SQLite cannot push: whoever watches reads here what is new. PostgreSQL notifies instead, and has no such table.
+ends: Final = Table(
+    "stillhere_ends",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("handle", Text, nullable=False),
+    sqlite_autoincrement=True,  # numbers never come back, also after the oldest are deleted
+    info={"dialect": "sqlite"},
 )
 
 

@@ -15,8 +15,8 @@ def upgrade() -> None:
     """Make the first tables."""
     op.create_table(
         "stillhere_sessions",
-        sa.Column("id_hash", sa.Text, primary_key=True),
-        sa.Column("handle", sa.Text, nullable=False, unique=True),
+        sa.Column("handle", sa.Text, primary_key=True),
+        sa.Column("id_hash", sa.Text, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("last_active_at", sa.BigInteger, nullable=False),
@@ -31,6 +31,7 @@ def upgrade() -> None:
     )
     op.create_index("stillhere_sessions_by_subject", "stillhere_sessions", ["subject"])
     op.create_index("stillhere_sessions_living", "stillhere_sessions", ["absolute_end_at"], sqlite_where=sa.text("ended_at IS NULL"))
+    op.create_index("stillhere_sessions_ended", "stillhere_sessions", ["ended_at"], sqlite_where=sa.text("ended_at IS NOT NULL"))
     op.create_table(
         "stillhere_visits",
         sa.Column("handle", sa.Text, sa.ForeignKey("stillhere_sessions.handle"), primary_key=True),
@@ -63,3 +64,10 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    if op.get_bind().dialect.name == "sqlite":
+        op.create_table(
+            "stillhere_ends",
+            sa.Column("number", sa.Integer, primary_key=True),
+            sa.Column("handle", sa.Text, nullable=False),
+            sqlite_autoincrement=True,
+        )

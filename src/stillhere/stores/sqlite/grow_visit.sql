@@ -1,4 +1,4 @@
--- Units: *_at are milliseconds since 1970, *_ms are milliseconds. The union over tabs: no moment is counted twice.
+-- Units: *_at are milliseconds since 1970, *_ms and :touch_interval are milliseconds. The union over tabs: no moment is counted twice.
 UPDATE stillhere_visits AS visits
 SET visible_ms = visits.visible_ms + max(0, min(claim.growth, claim.horizon_at - covered_until_at)),
     active_ms = min(
@@ -21,6 +21,7 @@ SET visible_ms = visits.visible_ms + max(0, min(claim.growth, claim.horizon_at -
     END
 FROM (
     SELECT claims.handle, claims.visit, claims.horizon_at, claims.is_over, claims.on_screen, claims.leaves, claims.is_latest,
+           claims.view IS NULL AS is_viewless,
            coalesce(views.visible_ms - claims.was_visible, 0) AS growth,
            coalesce(views.active_ms - claims.was_active, 0) AS active_growth
     FROM temp.claims AS claims
@@ -28,4 +29,5 @@ FROM (
     WHERE claims.visit IS NOT NULL
 ) AS claim
 WHERE visits.handle = claim.handle
-  AND visits.number = claim.visit;
+  AND visits.number = claim.visit
+  AND NOT (claim.is_viewless AND visits.left_at IS NULL AND claim.horizon_at - visits.last_seen_at < :touch_interval);

@@ -1,6 +1,7 @@
 -- Units: *_at are milliseconds since 1970, *_ms are milliseconds. The claims of one wave: at most one for each session.
 CREATE TEMP TABLE IF NOT EXISTS claims (
     n             INTEGER PRIMARY KEY,
+    asked_handle  TEXT NOT NULL,
     id_hash       TEXT NOT NULL,
     age_ms        INTEGER NOT NULL,
     active_ago_ms INTEGER,
@@ -17,14 +18,14 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     scroll_pct    REAL NOT NULL,
     lifecycle     TEXT,
     seq           INTEGER,
-    -- What place.sql, find_view.sql and choose_visit.sql learn on the way:
+    -- What place.sql, find_view.sql and choose_visit.sql learn on the way; no handle: the id opens no session.
     handle        TEXT,
     subject       TEXT,
     is_over       INTEGER,
     horizon_at    INTEGER,
     opened_at     INTEGER,
     is_new        INTEGER,
-    is_latest       INTEGER,
+    is_latest     INTEGER,
     begins        INTEGER,
     visit         INTEGER,
     was_visible   INTEGER,

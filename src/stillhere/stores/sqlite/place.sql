@@ -9,6 +9,6 @@ FROM (
     SELECT claim.n, session.handle, session.subject, session.created_at, session.ended_at IS NOT NULL AS is_over,
            max(session.created_at, min(:now - claim.age_ms, coalesce(session.ended_at, :now - claim.age_ms))) AS horizon_at
     FROM temp.claims AS claim
-    JOIN stillhere_sessions AS session ON session.id_hash = claim.id_hash
+    JOIN stillhere_sessions AS session ON session.handle = claim.asked_handle AND session.id_hash = claim.id_hash
 ) AS found
 WHERE temp.claims.n = found.n;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,18 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import msgspec
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.errors import SessionExists, StoreError
-from stillhere.stores.sql.engine import open_engine
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
-from stillhere.stores.sql.schema import record_of, sessions
+from stillhere.stores.sql.readers import Readers, run_in, translated
+from stillhere.stores.sql.schema import ends, record_of, sessions, views, visits
+from stillhere.stores.sqlite.engine import open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -32,12 +33,16 @@ Result = TypeVar("Result")
 _REMEMBERING: Final = ("place", "find_view", "choose_visit", "begin_visit", "open_view", "grow_view", "grow_visit")
 """What a claim does beyond its session, in this order."""
 
+TOLD_LIMIT: Final = 10_000
+"""Ends that are kept for those who watch. Who falls further behind looks at all it holds."""
+
+WATCH_INTERVAL_S: Final = 0.25
+"""How often one who watches looks; an end is to be known in open pages within a second."""
+
 _deadline: Final = func.min(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
 
-_READERS: Final = 4
 
-
-class SqlStore:
+class SqliteStore:
     """Keeps sessions, views and visits in one SQLite file.
 
     One thread writes, for SQLite has one writer; a few others read beside it (write-ahead log). Every transaction is synced
@@ -56,9 +61,10 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         """Open the file and bring it to the newest version."""
+        self._is_closed = False
         self._engine = open_engine(url)
         self._sql = _statements()
-        with _translated():
+        with translated():
             try:
                 with self._engine.begin() as connection:
                     upgrade(connection)
@@ -82,52 +88,45 @@ class SqlStore:
         except IntegrityError as error:
             raise SessionExists(session.handle) from error
 
-    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, now: int) -> list[Outcome]:
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """See `Store.beat`."""
-        return await self._write(self._beat, claims, visit_gap, now)
+        return await self._write(self._beat, claims, {"visit_gap": visit_gap, "touch_interval": touch_interval, "now": now})
 
-    def _beat(self, claims: Sequence[Claim], visit_gap: int, now: int) -> list[Outcome]:
+    def _beat(self, claims: Sequence[Claim], parameters: Mapping[str, int]) -> list[Outcome]:
         outcomes: list[Outcome] = [Outcome(session=None)] * len(claims)
-        parameters = {"visit_gap": visit_gap, "now": now}
         with self._transaction() as cursor:
             for wave in _waves(claims):
                 cursor.executemany(self._sql["put_claim"], [_row(n, claims[n]) for n in wave])
-                lapsed = {row[0] for row in cursor.execute(self._sql["lapse"], parameters).fetchall()}
+                lapsed = [row[0] for row in cursor.execute(self._sql["lapse"], parameters).fetchall()]
                 cursor.execute(self._sql["credit"], parameters)
                 if any(claims[n].view is not None or claims[n].opens for n in wave):
                     for name in _REMEMBERING:
                         cursor.execute(self._sql[name], parameters)
                 for n, *row in cursor.execute(self._sql["read_sessions"]):
                     session = _session(row)
-                    outcomes[n] = Outcome(session=session, ended_now=session.id_hash in lapsed)
+                    outcomes[n] = Outcome(session=session, ended_now=session.handle in lapsed)
                 cursor.execute("DELETE FROM temp.claims")
+                self._tell(lapsed)
         return outcomes
 
-    async def get(self, id_hash: str) -> Session | None:
+    async def get(self, handle: str) -> Session | None:
         """See `Store.get`."""
-        return await self.readers(self._one, sessions.c.id_hash == id_hash)
-
-    async def find(self, handle: str) -> Session | None:
-        """See `Store.find`."""
-        return await self.readers(self._one, sessions.c.handle == handle)
+        return await self.readers(self._one, handle)
 
     @staticmethod
-    def _one(connection: Connection, condition: Any) -> Session | None:  # noqa: ANN401  # SQLAlchemy's own type is Any's
-        row = connection.execute(select(sessions).where(condition)).one_or_none()
+    def _one(connection: Connection, handle: str) -> Session | None:
+        row = connection.execute(select(sessions).where(sessions.c.handle == handle)).one_or_none()
         return None if row is None else record_of(row, Session)
 
-    async def rotate(self, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
         """See `Store.rotate`."""
-        return await self._write(self._rotate, id_hash, new_id_hash, now)
+        return await self._write(self._rotate, handle, id_hash, new_id_hash, now)
 
-    def _rotate(self, id_hash: str, new_id_hash: str, now: int) -> Session | None:
-        try:
-            with self._transaction() as cursor:
-                parameters = {"id_hash": id_hash, "new_id_hash": new_id_hash, "now": now}
-                rotated = cursor.execute(self._sql["rotate"], parameters).rowcount
-                return self._one(self._connection, sessions.c.id_hash == new_id_hash) if rotated else None
-        except sqlite3.IntegrityError as error:
-            raise SessionExists("another session") from error
+    def _rotate(self, handle: str, id_hash: str, new_id_hash: str, now: int) -> Session | None:
+        with self._transaction() as cursor:
+            parameters = {"handle": handle, "id_hash": id_hash, "new_id_hash": new_id_hash, "now": now}
+            rotated = cursor.execute(self._sql["rotate"], parameters).rowcount
+            return self._one(self._connection, handle) if rotated else None
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """See `Store.end`."""
@@ -136,7 +135,8 @@ class SqlStore:
     def _end(self, handle: str, by: EndedBy, now: int) -> Outcome:
         with self._transaction() as cursor:
             ended = cursor.execute(self._sql["end"], {"handle": handle, "ended_by": by.value, "now": now}).rowcount
-            return Outcome(session=self._one(self._connection, sessions.c.handle == handle), ended_now=ended == 1)
+            self._tell([handle] * ended)
+            return Outcome(session=self._one(self._connection, handle), ended_now=ended == 1)
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
@@ -160,8 +160,45 @@ class SqlStore:
         with self._transaction() as cursor:
             parameters = {"handles": json.dumps(handles), "now": now}
             ended = [row[0] for row in cursor.execute(self._sql["sweep"], parameters)]
+            self._tell(ended)
+            self._connection.execute(ends.delete().where(ends.c.number <= select(func.max(ends.c.number)).scalar_subquery() - TOLD_LIMIT))
             found = self._connection.execute(select(sessions).where(sessions.c.handle.in_(ended)))
             return [record_of(row, Session) for row in found]
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """See `Sweepable.forget`."""
+        ended = select(sessions.c.handle).where(sessions.c.ended_at < ended_before).limit(limit)
+        handles = await self.readers(lambda connection: list(connection.execute(ended).scalars()))
+        return await self._write(self._forget, handles) if handles else 0
+
+    def _forget(self, handles: Sequence[str]) -> int:
+        with self._transaction():
+            for table in (views, visits):
+                self._connection.execute(table.delete().where(table.c.handle.in_(handles)))
+            return self._connection.execute(sessions.delete().where(sessions.c.handle.in_(handles))).rowcount
+
+    def _tell(self, handles: Sequence[str]) -> None:
+        """Leave word of ends for those who watch, in the transaction that records them."""
+        if handles:
+            self._connection.execute(ends.insert(), [{"handle": handle} for handle in handles])
+
+    async def watch(self) -> AsyncIterator[str | None]:
+        """See `Watchable.watch`. SQLite pushes nothing, so it looks four times a second."""
+        last = await self.readers(lambda connection: connection.execute(select(func.max(ends.c.number))).scalar() or 0)
+        yield None
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            try:
+                told = await self.readers(_told_since, last)
+            except StoreError:
+                if self._is_closed:
+                    raise
+                continue  # trouble that may pass; nothing is missed, for it goes on where it was
+            if told and told[0].number > last + 1:
+                yield None
+            for row in told:
+                last = row.number
+                yield row.handle
 
     async def count(self, *, now: int) -> int:
         """See `Listable.count`."""
@@ -181,13 +218,14 @@ class SqlStore:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._is_closed = True
         self._writer.shutdown()
         self.readers.close()
         self._connection.close()
         self._engine.dispose()
 
     async def _write(self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
-        return await _run_in(self._writer, lambda: work(*args, **kwargs))
+        return await run_in(self._writer, lambda: work(*args, **kwargs))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -201,58 +239,13 @@ class SqlStore:
                 cursor.close()
 
 
-class Readers:
-    """Runs queries beside the writer, in a few threads with a connection each.
-
-    Args:
-        engine: opens the connections.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        """Start no thread yet."""
-        self._engine = engine
-        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="stillhere-reader")
-
-    async def __call__(self, query: Callable[..., Result], *args: object) -> Result:
-        """Run `query(connection, *args)` in a reading thread.
-
-        Raises:
-            StoreError: if the database cannot be reached.
-        """
-
-        def run() -> Result:
-            with self._engine.connect().execution_options(reads=True) as connection:
-                return query(connection, *args)
-
-        return await _run_in(self._threads, run)
-
-    def close(self) -> None:
-        """Wait for what runs, then end the threads."""
-        self._threads.shutdown()
-
-
-async def _run_in(threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
-    try:
-        running = threads.submit(work)
-    except RuntimeError as error:
-        raise StoreError("the session store is closed") from error
-    with _translated():
-        return await asyncio.wrap_future(running)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's trouble into `StoreError`, keeping the cause; no parameters in the text, they may be secret."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error, OSError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreError(f"the session store did not answer: {cause}") from error
-
-
 def _statements() -> dict[str, str]:
-    folder = files("stillhere.stores.sql").joinpath("sqlite")
+    folder = files("stillhere.stores.sqlite")
     return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
+
+
+def _told_since(connection: Connection, last: int) -> Sequence[Any]:
+    return connection.execute(select(ends.c.number, ends.c.handle).where(ends.c.number > last).order_by(ends.c.number)).all()
 
 
 def _waves(claims: Sequence[Claim]) -> Iterator[list[int]]:
@@ -271,6 +264,7 @@ def _waves(claims: Sequence[Claim]) -> Iterator[list[int]]:
 def _row(n: int, claim: Claim) -> tuple[object, ...]:
     return (
         n,
+        claim.handle,
         claim.id_hash,
         claim.age_ms,
         claim.active_ago_ms,
@@ -294,8 +288,8 @@ def _session(row: Sequence[Any]) -> Session:
     """Build a session from columns in the order of the record."""
     *facts, attributes, ended_at, ended_by = row
     return Session(
-        id_hash=facts[0],
-        handle=facts[1],
+        handle=facts[0],
+        id_hash=facts[1],
         subject=facts[2],
         created_at=facts[3],
         last_active_at=facts[4],

@@ -1,0 +1,76 @@
+"""Queries of the archive and other cold reads, in threads beside the writer; and the driver's trouble as `StoreError`."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from stillhere.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+Result = TypeVar("Result")
+
+_THREADS: Final = 4
+
+
+class Readers:
+    """Runs queries in a few threads with a connection each.
+
+    Args:
+        engine: opens the connections.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Start no thread yet."""
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="stillhere-reader")
+
+    async def __call__(self, query: Callable[..., Result], *args: object) -> Result:
+        """Run `query(connection, *args)` in a reading thread.
+
+        Raises:
+            StoreError: if the database cannot be reached.
+        """
+
+        def run() -> Result:
+            with self._engine.connect().execution_options(reads=True) as connection:
+                return query(connection, *args)
+
+        return await run_in(self._threads, run)
+
+    def close(self) -> None:
+        """Wait for what runs, then end the threads."""
+        self._threads.shutdown()
+
+
+async def run_in(threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    """Run some work on a database in a thread.
+
+    Raises:
+        StoreError: if the database did not do it, or the threads have ended.
+    """
+    try:
+        running = threads.submit(work)
+    except RuntimeError as error:
+        raise StoreError("the session store is closed") from error
+    with translated():
+        return await asyncio.wrap_future(running)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's trouble into `StoreError`, keeping the cause; no parameters in the text, they may be secret."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StoreError(f"the session store did not answer: {cause}") from error
