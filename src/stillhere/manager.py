@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from stillhere.batcher import Batcher
+from stillhere.batcher import Batcher, Batching
 from stillhere.clock import system_clock
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id, write_handle, write_id
 from stillhere.core.policy import Policy
@@ -21,7 +21,7 @@ from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Sta
 from stillhere.core.rules import claim_of, ending, is_id_of, next_beat_in, open_session, standing
 from stillhere.errors import StoreError
 from stillhere.stores import open_store
-from stillhere.stores.protocol import Listable, Sweepable
+from stillhere.stores.protocol import Immediate, Listable, Sweepable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -53,14 +53,14 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         return f"Started(session={self.session.handle!r})"
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was found of a session.
 
     Attributes:
         session: the record, or None if there is no such session.
         ending: when and why it ended, or None while it lives.
         standing: how it stands, or None if it does not live.
-        next_beat_ms: visible milliseconds until the next beat is wanted.
+        next_beat_ms: visible milliseconds until the next beat is wanted; 0 if it does not live.
     """
 
     session: Session | None = None
@@ -119,6 +119,7 @@ class SessionManager:
         self._on_started = on_started
         self._on_ended = on_ended
         self._batcher = Batcher(self._send)
+        self._immediate = self.store if isinstance(self.store, Immediate) else None
         self._hooks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -181,7 +182,7 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claim = Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, chosen=chosen)
-        return self._verdict(await self._batcher.submit([claim]))
+        return self._verdict(self._answer_now(self._immediate, [claim]) if self._immediate else await self._batcher.submit([claim]))
 
     async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
         """Take in what a client says.
@@ -197,12 +198,16 @@ class SessionManager:
         Raises:
             StoreError: if the store cannot be reached. Sending the beats again is safe.
         """
-        named = None if secret is None else read_id(secret)
+        return await self.take(None if secret is None else read_id(secret), beats, withheld=withheld)
+
+    async def take(self, named: tuple[str, str] | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
+        """Take in what a client says; as `beat`, for callers who have read the secret id already (`read_id`)."""
         if named is None:
             return NO_SESSION
         handle, id_hash = named
         claims = [claim_of(beat, handle=handle, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
-        return self._verdict(await self._batcher.submit(claims), visible_ms=beats[-1].visible_ms)
+        outcome = self._answer_now(self._immediate, claims) if self._immediate else await self._batcher.submit(claims)
+        return self._verdict(outcome, visible_ms=beats[-1].visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
         """Extend a session because its person chose to stay: always in full, whatever the policy's touch interval."""
@@ -314,13 +319,27 @@ class SessionManager:
                 break
         return swept
 
+    @property
+    def batching(self) -> Batching:
+        """How claims travel to the store: batches, how many claims wait, how long they did."""
+        return self._batcher.metrics
+
+    def _answer_now(self, immediate: Immediate, claims: Sequence[Claim]) -> Outcome:
+        policy = self.policy
+        outcomes = immediate.beat_now(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=self.clock())
+        self._announce_ends(outcomes)
+        return outcomes[-1]
+
     async def _send(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
         policy = self.policy
         outcomes = await self.store.beat(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=self.clock())
+        self._announce_ends(outcomes)
+        return outcomes
+
+    def _announce_ends(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             if outcome.ended_now and outcome.session is not None:
                 self._announce(self._on_ended, outcome.session)
-        return outcomes
 
     def _announce(self, hook: Callable[[Session], Awaitable[None]] | None, session: Session) -> None:
         # The handle opens nothing and the subject stays out: logs travel further than databases.
@@ -332,16 +351,15 @@ class SessionManager:
             task.add_done_callback(self._hooks.discard)
 
     def _verdict(self, outcome: Outcome, *, visible_ms: int | None = None) -> Verdict:
-        session, now = outcome.session, self.clock()
+        session = outcome.session
         if session is None:
             return NO_SESSION
+        now = self.clock()
         over = ending(session, now=now)
-        return Verdict(
-            session=session,
-            ending=over,
-            standing=None if over is not None else standing(session, policy=self.policy, now=now),
-            next_beat_ms=next_beat_in(self.policy, visible_ms),
-        )
+        if over is not None:
+            return Verdict(session=session, ending=over)
+        stands = standing(session, policy=self.policy, now=now)
+        return Verdict(session=session, standing=stands, next_beat_ms=next_beat_in(self.policy, visible_ms))
 
 
 async def _call(hook: Callable[[Session], Awaitable[None]], session: Session) -> None:

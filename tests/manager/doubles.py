@@ -57,6 +57,8 @@ class GatedStore(MemoryStore):
         closed: `close` was called.
     """
 
+    beat_now = None  # type: ignore[assignment]  # it is not immediate: its beats travel in batches
+
     def __init__(self) -> None:
         super().__init__()
         self.gate = asyncio.Event()
@@ -85,6 +87,7 @@ class DownStore(MemoryStore):
     """A memory store that cannot be reached while it is down."""
 
     down = False
+    beat_now = None  # type: ignore[assignment]  # as above
 
     def _reach(self) -> None:
         if self.down:

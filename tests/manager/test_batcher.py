@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillhere.batcher import BATCH_LIMIT, WAITING_LIMIT, Batcher
+from stillhere.batcher import BATCH_LIMIT, WAITING_LIMIT, Batcher, Batching
 from stillhere.core.records import Claim, Outcome
 from stillhere.errors import StoreError
 from tests.manager.doubles import settle
@@ -25,6 +25,7 @@ class Sender:
         self.gate = asyncio.Event()
         self.fails: dict[int, BaseException] = {}
         self.short = False
+        self.poison = ""
         self.in_flight = self.most_in_flight = 0
 
     async def __call__(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
@@ -38,6 +39,8 @@ class Sender:
             self.in_flight -= 1
         if number in self.fails:
             raise self.fails[number]
+        if self.poison in self.batches[number]:
+            raise KeyError(self.poison)
         self.answered += self.batches[number]
         outcomes = [Outcome(session=None, ended_now=claim.id_hash == "odd") for claim in claims]
         return outcomes[1:] if self.short else outcomes
@@ -71,7 +74,7 @@ async def test_a_lone_claim_leaves_at_once(batcher: Batcher, sender: Sender) -> 
 
 
 async def test_whatever_arrives_while_a_batch_is_in_flight_rides_in_the_next(batcher: Batcher, sender: Sender) -> None:
-    """At most one batch is on its way, and all arrivals share the one after it, in order."""
+    """At most one batch is on its way, and all arrivals share the one after it, sessions in turn."""
     first = submit(batcher, "a")
     await settle()
     others = [submit(batcher, "b"), submit(batcher, "c", "d"), submit(batcher, "e")]
@@ -79,7 +82,7 @@ async def test_whatever_arrives_while_a_batch_is_in_flight_rides_in_the_next(bat
     assert sender.batches == [["a"]]
     sender.gate.set()
     await asyncio.gather(first, *others)
-    assert sender.batches == [["a"], ["b", "c", "d", "e"]]
+    assert sender.batches == [["a"], ["b", "c", "e", "d"]]
     assert sender.most_in_flight == 1
 
 
@@ -132,7 +135,7 @@ async def test_a_caller_who_goes_away_harms_nobody(batcher: Batcher, sender: Sen
     await settle()
     sender.gate.set()
     assert await stays == Outcome(session=None)
-    assert sender.answered == ["a", "b", "c", "d"]
+    assert sender.answered == ["a", "b", "d", "c"]
     assert gone.cancelled()
     assert gone_with_many.cancelled()
 
@@ -159,6 +162,7 @@ async def test_a_queue_without_end_is_refused(batcher: Batcher, sender: Sender) 
     with pytest.raises(StoreError, match="too many beats") as refused:
         await batcher.submit([Claim(handle="one too many", id_hash="one too many")])
     assert refused.value.retry_after == 5
+    assert batcher.metrics.refused == 1
     sender.gate.set()
     await asyncio.gather(first, crowd)
     assert len(sender.answered) == WAITING_LIMIT + 1
@@ -188,6 +192,63 @@ async def test_a_store_that_is_interrupted_leaves_nobody_waiting(batcher: Batche
         assert isinstance(result, StoreError)
     assert await submit(batcher, "c") == Outcome(session=None)
     await batcher.drain()
+
+
+async def test_a_claim_that_breaks_its_batch_fails_alone(batcher: Batcher, sender: Sender) -> None:
+    """What is wrong with one claim is its caller's trouble: the other nine of its batch are answered, each once."""
+    first = submit(batcher, "first")
+    await settle()
+    sender.poison = "3"
+    waiting = [submit(batcher, str(n)) for n in range(10)]
+    await settle()
+    sender.gate.set()
+    results = await asyncio.gather(first, *waiting, return_exceptions=True)
+    assert [n for n, result in enumerate(results[1:]) if isinstance(result, KeyError)] == [3]
+    assert sorted(sender.answered) == sorted(["first", *(str(n) for n in range(10) if n != 3)])
+    assert batcher.metrics.failed == 1
+
+
+async def test_a_batch_that_is_interrupted_while_its_breaker_is_sought_leaves_nobody_waiting(batcher: Batcher, sender: Sender) -> None:
+    """Halves that were not sent yet hear of the interruption too."""
+    sender.poison = "7"
+    sender.fails[2] = asyncio.CancelledError()
+    waiting = [submit(batcher, str(n)) for n in range(8)]
+    await settle()
+    sender.gate.set()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [Outcome] * 4 + [StoreError] * 4
+
+
+async def test_sessions_take_turns(batcher: Batcher, sender: Sender) -> None:
+    """One that sends a long queue does not push others back: each has its first claim in the next batch, in its own order."""
+    first = submit(batcher, "first")
+    await settle()
+    greedy = submit(batcher, *["greedy"] * (2 * BATCH_LIMIT))
+    await settle()
+    modest = [submit(batcher, f"modest{n}") for n in range(3)]
+    await settle()
+    sender.gate.set()
+    await asyncio.gather(first, greedy, *modest)
+    assert {"modest0", "modest1", "modest2"} <= set(sender.batches[1])
+    assert [len(batch) for batch in sender.batches] == [1, BATCH_LIMIT, BATCH_LIMIT, 3]
+
+
+async def test_it_tells_how_it_is_doing(batcher: Batcher, sender: Sender) -> None:
+    """Batches, claims, the queue and how long it waited can be read at any time, and reading changes nothing."""
+    assert batcher.metrics == Batching()
+    first = submit(batcher, "a")
+    await settle()
+    others = [submit(batcher, "b"), submit(batcher, "c")]
+    await settle()
+    assert batcher.metrics.is_sending
+    assert (batcher.metrics.batches, batcher.metrics.claims, batcher.metrics.waiting) == (1, 1, 2)
+    sender.gate.set()
+    await asyncio.gather(first, *others)
+    await batcher.drain()
+    done = batcher.metrics
+    assert (done.batches, done.claims, done.largest_batch, done.waiting, done.failed, done.refused) == (2, 3, 2, 0, 0, 0)
+    assert not done.is_sending
+    assert done.waited_ms > 0
 
 
 async def test_draining_waits_for_the_last_answer(batcher: Batcher, sender: Sender) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from stillhere.core.policy import RequestsExtend
 from stillhere.core.wire import MAX_BODY_BYTES
 from stillhere.errors import StillhereError, StoreError
 from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
-from stillhere.http.endpoints import NEVER_CACHED, SessionEndpoints, unavailable
-from stillhere.http.messages import Request, Response
+from stillhere.http.endpoints import ANSWER_HEADERS, NEVER_CACHED, SessionEndpoints, unavailable
+from stillhere.http.messages import READ_HEADERS, Request, Response
 from stillhere.http.origin import is_navigation, peer_of
 from stillhere.manager import NO_SESSION, Started, Verdict
 
@@ -27,6 +29,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_TIMEOUT_S: Final = 10
 """How long the body of a message may take; it is small, and an honest one is here at once."""
+
+_SAY_SO: Final = frozenset({"1.0", "1.1"})
+
+_READ: Final = {name.encode("ascii"): name for name in READ_HEADERS}
+
+_ANSWER_HEADERS: Final = [(name.encode("ascii"), value.encode("ascii")) for name, value in ANSWER_HEADERS]
 
 SCOPE_KEY: Final = "stillhere"
 """Where a request's scope holds its `RequestSession`."""
@@ -194,18 +202,29 @@ def session_of(scope: Scope) -> RequestSession:
 
 
 async def _answer(endpoints: SessionEndpoints, scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            request = await _read(scope, receive)
-    except TimeoutError:
-        await send_response(endpoints.too_slow(BODY_TIMEOUT_S), send)
-        return
-    if request is not None:
-        await send_response(await endpoints.answer(request), send)
+    request = request_of(scope)
+    if _has_body(request, scope):
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read(receive)
+        except TimeoutError:
+            await send_response(endpoints.too_slow(BODY_TIMEOUT_S), send)
+            return
+        if body is None:
+            return
+        request = msgspec.structs.replace(request, body=body)
+    await send_response(await endpoints.answer(request), send)
 
 
-async def _read(scope: Scope, receive: Receive) -> Request | None:
-    """Read a request and its body, but never more of it than is needed to know that it is too large; None if it broke off."""
+def _has_body(request: Request, scope: Scope) -> bool:
+    """Tell whether a body may follow: in HTTP/1 only where a header announces it (RFC 9112 section 6.3), later versions need not say."""
+    if scope.get("http_version") not in _SAY_SO:
+        return True
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Read a body, but never more of it than is needed to know that it is too large; None if it broke off."""
     chunks: list[bytes] = []
     size = 0
     while size <= MAX_BODY_BYTES:
@@ -216,23 +235,23 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         size += len(chunks[-1])
         if not message.get("more_body", False):
             break
-    return request_of(scope, b"".join(chunks)[: MAX_BODY_BYTES + 1])
+    return b"".join(chunks)[: MAX_BODY_BYTES + 1]
 
 
-def request_of(scope: Scope, body: bytes = b"") -> Request:
-    """Build a request from an ASGI scope."""
+def request_of(scope: Scope) -> Request:
+    """Build a request, without its body, from an ASGI scope."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        separator = "; " if name == "cookie" else ", "
-        headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
+        name = _READ.get(raw_name)
+        if name is not None:
+            value = raw_value.decode("latin-1")
+            headers[name] = value if name not in headers else f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
     client = scope.get("client")
     return Request(
         method=scope["method"],
         path=scope["path"],
         headers=headers,
         query=scope["query_string"].decode("latin-1"),
-        body=body,
         client=client[0] if client else None,
         scheme=scope.get("scheme", "http"),
     )
@@ -240,8 +259,11 @@ def request_of(scope: Scope, body: bytes = b"") -> Request:
 
 async def send_response(response: Response, send: Send) -> None:
     """Send a response."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
-        headers.append((b"content-length", str(len(response.body)).encode("ascii")))
+    if response.headers is ANSWER_HEADERS:  # nearly every answer: encoded once
+        headers = [*_ANSWER_HEADERS, (b"content-length", b"%d" % len(response.body))]
+    else:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

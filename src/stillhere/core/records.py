@@ -1,4 +1,8 @@
-"""The facts: sessions, views and visits. Instants are integer milliseconds since 1970 in UTC; states are derived, never stored."""
+"""The facts: sessions, views and visits. Instants are integer milliseconds since 1970 in UTC; states are derived, never stored.
+
+`gc=False`: records hold only atoms, other records and JSON, so they are never part of a cycle. The collector then has nothing to
+walk through, however many sessions are in memory.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ class Lifecycle(StrEnum):
 ON_SCREEN = frozenset({Lifecycle.ACTIVE, Lifecycle.PASSIVE})
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The server's record that somebody is signed in.
 
     Attributes:
@@ -63,7 +67,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: EndedBy | None = None
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True):
+class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One viewing of one page in one tab, with totals that only grow.
 
     Attributes:
@@ -97,7 +101,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = -1
 
 
-class Visit(msgspec.Struct, frozen=True, kw_only=True):
+class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is remembered of somebody's stay.
 
     Attributes:
@@ -123,7 +127,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     left_at: int | None = None
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one message asks of the store, after policy has said what it may have.
 
     Attributes:
@@ -158,7 +162,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     seq: int | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of a claim.
 
     Attributes:
@@ -170,7 +174,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ended_now: bool = False
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a living session stands at one instant: what the client is told. Spans are remaining milliseconds.
 
     Attributes:
@@ -190,7 +194,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     can_extend: bool
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
+class Ending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """That a session is over: when, and why."""
 
     at: int

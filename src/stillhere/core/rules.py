@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from stillhere.core.policy import BeatsExtend, Policy
 from stillhere.core.records import ON_SCREEN, Claim, EndedBy, Ending, Session, Standing, View, Visit
-from stillhere.core.wire import Beat, Kind
+from stillhere.core.wire import PLAIN, Beat, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,8 +100,10 @@ def next_beat_in(policy: Policy, visible_ms: int | None) -> int:
         policy: has the ramp and the interval.
         visible_ms: how long the view has been visible, or None if nothing is known of it; then the interval.
     """
+    if visible_ms is None:
+        return policy.beat_interval
     for mark in policy.ramp:
-        if visible_ms is not None and mark > visible_ms:
+        if mark > visible_ms:
             return min(mark - visible_ms, policy.beat_interval)
     return policy.beat_interval
 
@@ -118,6 +120,9 @@ def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld:
     """
     if withheld or beat.kind is Kind.CHECK:
         return Claim(handle=handle, id_hash=id_hash)
+    if beat is PLAIN:  # the most frequent message by far
+        active_ago_ms = 0 if policy.beats_extend is BeatsExtend.ALWAYS else None
+        return Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, on_screen=True, opens=True)
     age_ms = beat.age_ms or 0
     leaves = beat.kind is Kind.LEAVE
     on_screen = not leaves and (beat.lifecycle in ON_SCREEN or beat.is_plain)
@@ -188,9 +193,7 @@ def apply_claim(
         if view is None and claim.opens:
             visit = _visit_for_opening(session, visit, claim, visit_gap=visit_gap, horizon=horizon)
             if claim.view is None:
-                if horizon - visit.last_seen_at < touch_interval and visit.left_at is None:
-                    return session, None, visit
-                return session, None, _visited(visit, claim, Growth(), over=None, horizon=horizon)
+                return session, None, _attended(visit, claim, touch_interval=touch_interval, horizon=horizon)
             view = _open_view(session, visit, claim, horizon=horizon)
     if view is None or visit is None:
         return session, view, visit
@@ -312,6 +315,15 @@ def _visited(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None,
         active_ms=min(visit.active_ms + growth.active_ms, visible_ms),
         left_at=left_at,
     )
+
+
+def _attended(visit: Visit, claim: Claim, *, touch_interval: int, horizon: int) -> Visit:
+    """Bring a visit up to date with a claim that names no view: presence, and no more."""
+    if horizon - visit.last_seen_at < touch_interval and visit.left_at is None:
+        return visit
+    latest = max(visit.last_seen_at, horizon)
+    left_at = latest if claim.leaves else None if claim.on_screen else visit.left_at
+    return replace(visit, last_seen_at=latest if claim.on_screen else visit.last_seen_at, left_at=left_at)
 
 
 def _present_until(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int, credit: int) -> int:

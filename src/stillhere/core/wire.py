@@ -33,7 +33,7 @@ class Kind(StrEnum):
     LEAVE = "leave"
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Beat(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """One message from one tab, as it came; `spec/protocol.md` says what each member means."""
 
     kind: Kind | None = Kind.BEAT
@@ -52,16 +52,16 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def is_plain(self) -> bool:
         """It says nothing of view, visibility or input, as a message without a body does: presence, and no more."""
-        return self.view is None and self.lifecycle is None and self.visible_ms is None and self.idle_ms is None
+        return self is PLAIN or (self.view is None and self.lifecycle is None and self.visible_ms is None and self.idle_ms is None)
 
 
-class Message(Beat, frozen=True, kw_only=True):
+class Message(Beat, frozen=True, kw_only=True, gc=False):
     """A body: one beat, or several that were kept back."""
 
     beats: Annotated[list[Beat], msgspec.Meta(min_length=1, max_length=100)] | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What a living session's client is told; `spec/protocol.md` says what each member means."""
 
     state: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from stillhere.core.ids import hash_secret
+from stillhere.core.ids import read_id
 from stillhere.core.wire import MAX_BODY_BYTES, read_beats, write_answer
 from stillhere.errors import BadBeat, StoreError
 from stillhere.http.config import HttpConfig, Route
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 JSON: Final = ("content-type", "application/json")
 
 NEVER_CACHED: Final = (("cache-control", "private, no-store"), ("vary", "Cookie, Origin"))
+
+_NO_SNIFFING: Final = ("x-content-type-options", "nosniff")
+
+ANSWER_HEADERS: Final[Headers] = (JSON, *NEVER_CACHED, _NO_SNIFFING)
+"""What nearly every answer carries: that a session lives, and how it stands."""
 
 _METHODS: Final[dict[Route, tuple[str, ...]]] = {
     "beat": ("POST",),
@@ -79,57 +84,64 @@ class SessionEndpoints:
 
     async def answer(self, request: Request) -> Response:
         """Answer a request to any path; 404 if it is no session route."""
-        route = self.route(request.path)
+        route = self._routes.get(request.path)
         if route is None:
             return _finished(problem(404, "There is no such session route."), request)
-        methods = _METHODS[route]
-        peer = peer_of(request, self.config)
-        if request.method == "OPTIONS" and self._is_listed(request):
-            return self._with_cors(_preflight(methods), request)
-        if request.method not in methods:
-            allow = ", ".join(methods)
-            response = problem(405, f"This route answers {allow} only.", headers=(("allow", allow),))
-        elif route == "client":
-            return self._client_script(request)
-        else:
-            response = await self._guarded(route, request, peer)
-        return self._with_cors(_finished(response, request), request)
+        config = self.config
+        peer = peer_of(request, config)
+        if config.allowed_origins and request.method == "OPTIONS" and self._is_listed(request):
+            return self._with_cors(_preflight(_METHODS[route]), request)
+        response = self._refused(route, request, peer)
+        if response is None:
+            if route == "client":
+                return self._client_script(request)
+            try:
+                response = await self._answered(route, request, peer)
+            except StoreError as error:
+                response = unavailable(error)
+        response = _finished(response, request)
+        return self._with_cors(response, request) if config.allowed_origins else response
 
-    async def _guarded(self, route: Route, request: Request, peer: Peer) -> Response:
-        if request.method == "POST" and not is_allowed_site(request, peer, self.config):
+    def _refused(self, route: Route, request: Request, peer: Peer) -> Response | None:
+        """Guard a route, before anything is read; None if the request may pass."""
+        method, body = request.method, request.body
+        if method not in _METHODS[route]:
+            allow = ", ".join(_METHODS[route])
+            return problem(405, f"This route answers {allow} only.", headers=(("allow", allow),))
+        if route == "client":
+            return None
+        if method == "POST" and not is_allowed_site(request, peer, self.config):
             return problem(403, "This request came from another site. Send it from a page of this one, or list that origin as allowed.")
         wait_s = self._by_address.wait_s(peer.network)
         if wait_s is not None:
             return _too_many("This address", wait_s)
-        if len(request.body) > MAX_BODY_BYTES:
-            return problem(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes. Send fewer beats at a time.")
-        try:
-            if route == "look":
-                return self._judged(await self.manager.look(read_secret(request, peer, self.config)))
-            return await self._posted(route, request, peer)
-        except StoreError as error:
-            return unavailable(error)
+        return _refused_body(request) if body else None
 
-    async def _posted(self, route: Route, request: Request, peer: Peer) -> Response:
-        media_type = (request.header("content-type") or _MEDIA_TYPES[0]).partition(";")[0].strip().lower()
-        if request.body and media_type not in _MEDIA_TYPES:
-            return problem(415, f"Send the body as {' or '.join(_MEDIA_TYPES)}, not {media_type!r}.")
+    async def _answered(self, route: Route, request: Request, peer: Peer) -> Response:
         secret = read_secret(request, peer, self.config)
-        beats, refused = _read(request.body)
-        if route == "end" and refused is None:
-            return await self._ended(secret, beats if request.body else (), request, peer)
-        if secret is not None:
-            wait_s = self._by_session.wait_s(hash_secret(secret), cost=max(1, len(beats)))
+        if route == "look":
+            return self._judged(await self.manager.look(secret))
+        try:
+            beats = read_beats(request.body)
+        except BadBeat as error:
+            refused: Response | None = _bad_beat(error)
+            beats = []
+        else:
+            refused = None
+            if route == "end":
+                return await self._ended(secret, beats if request.body else (), request, peer)
+        named = None if secret is None else read_id(secret)
+        if named is not None:
+            wait_s = self._by_session.wait_s(named[1], cost=len(beats) or 1)
             if wait_s is not None:
                 return _too_many("This session", wait_s)
-        return refused or self._judged(await self.manager.beat(secret, beats, withheld=request.is_withheld))
+        return refused or self._judged(await self.manager.take(named, beats, withheld=request.is_withheld))
 
     def _judged(self, verdict: Verdict) -> Response:
         if verdict.standing is None:
             return over(verdict.session, verdict.ending)
-        return Response(
-            status=200, headers=(JSON,), body=write_answer(verdict.standing, verdict.next_beat_ms, self.manager.policy.touch_interval)
-        )
+        body = write_answer(verdict.standing, verdict.next_beat_ms, self.manager.policy.touch_interval)
+        return Response(status=200, headers=ANSWER_HEADERS, body=body)
 
     async def _ended(self, secret: str | None, beats: Sequence[Beat], request: Request, peer: Peer) -> Response:
         verdict = await self.manager.end(secret, beats=() if request.is_withheld else beats)
@@ -145,7 +157,7 @@ class SessionEndpoints:
         headers: Headers = (
             ("cache-control", "public, max-age=31536000, immutable" if forever else "public, no-cache"),
             ("etag", etag),
-            ("x-content-type-options", "nosniff"),
+            _NO_SNIFFING,
         )
         if etag in [tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(",")]:
             return Response(status=304, headers=headers)
@@ -167,12 +179,17 @@ class SessionEndpoints:
         return msgspec.structs.replace(response, headers=(*response.headers, *more))
 
 
-def _read(body: bytes) -> tuple[Sequence[Beat], Response | None]:
-    try:
-        return read_beats(body), None
-    except BadBeat as error:
-        members: dict[str, object] = {} if error.field is None else {"field": error.field}
-        return (), problem(error.status_hint, f"{error}.", members=members)
+def _refused_body(request: Request) -> Response | None:
+    if len(request.body) > MAX_BODY_BYTES:
+        return problem(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes. Send fewer beats at a time.")
+    media_type = (request.header("content-type") or _MEDIA_TYPES[0]).partition(";")[0].strip().lower()
+    if request.method == "POST" and media_type not in _MEDIA_TYPES:
+        return problem(415, f"Send the body as {' or '.join(_MEDIA_TYPES)}, not {media_type!r}.")
+    return None
+
+
+def _bad_beat(error: BadBeat) -> Response:
+    return problem(error.status_hint, f"{error}.", members={} if error.field is None else {"field": error.field})
 
 
 def unavailable(error: StoreError) -> Response:
@@ -200,7 +217,9 @@ def _preflight(methods: tuple[str, ...]) -> Response:
 
 def _finished(response: Response, request: Request) -> Response:
     """Add what every answer of a session route carries, and drop the body of an answer to HEAD."""
-    headers = (*response.headers, *NEVER_CACHED, ("x-content-type-options", "nosniff"))
+    if response.headers is ANSWER_HEADERS:
+        return _for_method(response, request)
+    headers = (*response.headers, *NEVER_CACHED, _NO_SNIFFING)
     return _for_method(Response(status=response.status, headers=headers, body=response.body), request)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from stillhere.http.config import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stillhere.http.config import HttpConfig
     from stillhere.http.messages import Request
@@ -20,10 +20,12 @@ OUR_HEADERS: Final = ("x-heartbeat", "x-stillhere")
 """Headers that neither a form nor a foreign script can set without a preflight."""
 
 
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
+def _forwarded(headers: Mapping[str, str]) -> tuple[str | None, str | None, str | None, str | None]:
+    get = headers.get
+    return get("x-forwarded-for"), get("x-forwarded-proto"), get("x-forwarded-host"), get("forwarded")
 
 
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
+class Peer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a request really comes from.
 
     Attributes:
@@ -45,14 +47,20 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 def peer_of(request: Request, config: HttpConfig) -> Peer:
     """Tell where a request comes from. Forwarded headers count only if the connection comes from a trusted proxy."""
-    address, scheme = request.client or "", request.scheme
-    is_behind_stranger = any(request.header(name) is not None for name in _FORWARDED)
-    if config.trusted_proxies and _is_trusted(address, config.trusted_proxies):
+    headers = request.headers
+    return _peer(request.client or "", request.scheme, headers.get("host", ""), _forwarded(headers), config.trusted_proxies)
+
+
+@lru_cache(4096)
+def _peer(address: str, scheme: str, host: str, forwarded: tuple[str | None, ...], trusted: tuple[str, ...]) -> Peer:
+    is_behind_stranger = any(value is not None for value in forwarded)
+    if trusted and _is_trusted(address, trusted):
         is_behind_stranger = False
-        address = _behind_proxies(request.header("x-forwarded-for"), address, config.trusted_proxies)
-        forwarded = (request.header("x-forwarded-proto") or "").rpartition(",")[2].strip().lower()
-        scheme = forwarded if forwarded in {"http", "https"} else scheme
-    host = (request.header("host") or "").lower()
+        told_for, told_scheme = forwarded[:2]
+        address = _behind_proxies(told_for, address, trusted)
+        told_scheme = (told_scheme or "").rpartition(",")[2].strip().lower()
+        scheme = told_scheme if told_scheme in {"http", "https"} else scheme
+    host = host.lower()
     name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
     return Peer(
         address=address,
@@ -105,15 +113,16 @@ def is_allowed_site(request: Request, peer: Peer, config: HttpConfig) -> bool:
     Fetch Metadata first; if the browser sends none, its `Origin`; if there is neither, a header of our own
     (OWASP CSRF Prevention Cheat Sheet; a sister domain counts as foreign).
     """
-    origin = request.header("origin")
+    headers = request.headers
+    origin = headers.get("origin")
     if origin is not None and origin in config.allowed_origins:
         return True
-    site = request.header("sec-fetch-site")
+    site = headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
     if origin is not None:
         return origin == peer.origin
-    return any(request.header(name) is not None for name in OUR_HEADERS)
+    return not headers.keys().isdisjoint(OUR_HEADERS)
 
 
 def is_navigation(request: Request) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -18,12 +19,16 @@ from rich.markup import escape
 from stillhere.errors import SettingsError
 from stillhere.manager import SessionManager
 from stillhere.server.app import build_app
+from stillhere.stores import shown
 
 if TYPE_CHECKING:
     from stillhere.server.settings import Settings
 
 GRACE_S = 10
 """How long a stop waits for requests under way."""
+
+GC_THRESHOLD = 50_000
+"""Objects between two looks of the garbage collector; with Python's own 700 it takes a tenth of every beat."""
 
 
 def run(settings: Settings, *, demo: bool) -> None:
@@ -55,6 +60,10 @@ def run(settings: Settings, *, demo: bool) -> None:
     server = uvicorn.Server(config)
     # Until the server listens to signals itself, a stop is remembered; and when it has stopped it raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    # What lives from here to the end is not walked through again and again; what comes is mostly freed without the collector.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve([listener]))
 
@@ -72,7 +81,7 @@ def _greet(settings: Settings, listener: socket.socket, *, token: str | None, de
     host, port = listener.getsockname()[:2]
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {escape(settings.store)}")
+    console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {escape(shown(settings.store))}")
     rows = {"gate": f"{base}/", "dashboard": f"{base}/admin", "sessions": f"{base}{prefix}"}
     if demo:
         rows |= {"page": f"{base}/confidential", "lab": f"{base}/lab"}

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from stillhere.archive.archive import Archive
 from stillhere.errors import SettingsError
 
 if TYPE_CHECKING:
     from stillhere.stores.protocol import Store
+
+
+_PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/]*@|([?&;][^=&;]*(?:pass|secret|key)[^=&;]*=)[^&;]*", re.IGNORECASE)
+
+
+def shown(url: str) -> str:
+    """Write a store's URL so that it may be shown: without its password."""
+    return _PASSWORD.sub(lambda found: f"{found[2]}***" if found[2] else f"{found[1]}:***@", url)
 
 
 def open_store(url: str) -> tuple[Store, Archive]:
@@ -34,4 +43,4 @@ def open_store(url: str) -> tuple[Store, Archive]:
 
         store = SqliteStore(url)
         return store, Archive(SqlSource(store.readers))
-    raise SettingsError(f"no store goes by {url!r}; use memory:// or sqlite:///path/to/file.db")
+    raise SettingsError(f"no store goes by {shown(url)!r}; use memory:// or sqlite:///path/to/file.db")

@@ -42,6 +42,11 @@ class MemoryStore:
         self._refuse_if_closed()
         return [self._beat(claim, visit_gap=visit_gap, touch_interval=touch_interval, now=now) for claim in claims]
 
+    def beat_now(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
+        """See `Immediate.beat_now`."""
+        self._refuse_if_closed()
+        return [self._beat(claim, visit_gap=visit_gap, touch_interval=touch_interval, now=now) for claim in claims]
+
     def _beat(self, claim: Claim, *, visit_gap: int, touch_interval: int, now: int) -> Outcome:
         handle = claim.handle
         before = self.sessions.get(handle)

@@ -68,6 +68,14 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class Immediate(Protocol):
+    """A store that answers without waiting for anything, so that its beats need not travel in batches."""
+
+    def beat_now(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
+        """As `Store.beat`, at once."""
+
+
+@runtime_checkable
 class Listable(Protocol):
     """A store that can say which sessions live."""
 
