@@ -19,9 +19,10 @@ from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id,
 from stillhere.core.policy import Policy
 from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
 from stillhere.core.rules import claim_of, ending, is_id_of, next_beat_in, open_session, standing
-from stillhere.errors import StoreError
+from stillhere.errors import SettingsError, StoreError
 from stillhere.stores import open_store
-from stillhere.stores.protocol import Immediate, Listable, Sweepable
+from stillhere.stores.protocol import Immediate, Listable
+from stillhere.upkeep import forget_all, sweep_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from stillhere.stores.protocol import Store
 
 logger = logging.getLogger("stillhere")
-
-SWEEP_LIMIT = 500
-"""Ends recorded in one transaction of the sweep, so that beats never wait long behind it."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +79,10 @@ class SessionManager:
     """Starts, keeps and ends sessions.
 
     Args:
-        store: a URL (`sqlite:///app.db`, `memory://`), or a store of your own together with `archive`.
+        store: a URL (`sqlite:///app.db`, `postgresql://…`, `redis://…`, `memory://`), or a store of your own.
         policy: the rules. Default: `Policy()`.
-        archive: where visits are read, if `store` is not a URL.
+        archive: URL of a SQL store for the visits, if `store` is the URL of a Redis store; or an archive for a store of your own.
+        retention: how long after its end a session is kept, with its visits, milliseconds. Default: for ever.
         clock: tells the milliseconds since 1970. Default: `system_clock()`.
         random_bytes: draws so many random bytes. Default: the operating system's.
         on_started: called with each session that begins.
@@ -100,12 +99,13 @@ class SessionManager:
         StoreError: if the store cannot be opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what an application may choose, all but one by keyword
         self,
         store: str | Store,
         *,
         policy: Policy | None = None,
-        archive: Archive | None = None,
+        archive: str | Archive | None = None,
+        retention: int | None = None,
         clock: Callable[[], int] | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,  # noqa: TID251  # here it enters
         on_started: Callable[[Session], Awaitable[None]] | None = None,
@@ -114,7 +114,8 @@ class SessionManager:
         """Open the store."""
         self.policy = policy or Policy()
         self.clock = clock or system_clock()
-        self.store, self.archive = open_store(store) if isinstance(store, str) else (store, archive)
+        self.retention = retention
+        self.store, self.archive = _opened(store, archive)
         self._random_bytes = random_bytes
         self._on_started = on_started
         self._on_ended = on_ended
@@ -131,10 +132,14 @@ class SessionManager:
         await self.close()
 
     async def close(self) -> None:
-        """Answer what is under way, let the hooks finish, then let go of the store."""
+        """Answer what is under way, let the hooks finish, bring visits into the archive, then let go of the store."""
         await self._batcher.drain()
         while self._hooks:  # a hook may end other sessions, which calls more of them
             await asyncio.wait(self._hooks)
+        if self.archive is not None:
+            with suppress(StoreError):  # nothing is lost: the store has the marks, and the next start goes on
+                await self.archive.catch_up()
+            await self.archive.close()
         await self.store.close()
 
     async def start(self, subject: str, *, attributes: Mapping[str, Any] | None = None, replaces: str | None = None) -> Started:
@@ -304,19 +309,18 @@ class SessionManager:
         return self.store
 
     async def sweep(self) -> int:
-        """Record the ends of sessions that lapsed unnoticed, and call `on_ended` for each.
+        """Record the ends of sessions that lapsed unnoticed, call `on_ended` for each, and do the rest of the upkeep.
+
+        The rest: visits go to the archive, if that is elsewhere, and what ended longer ago than `retention` is forgotten.
 
         Returns:
             How many. A store that cannot sweep records its ends when they are noticed; then 0.
         """
         swept = 0
-        while isinstance(self.store, Sweepable):
-            ended = await self.store.sweep(limit=SWEEP_LIMIT, now=self.clock())
-            for session in ended:
-                self._announce(self._on_ended, session)
-            swept += len(ended)
-            if len(ended) < SWEEP_LIMIT:
-                break
+        async for session in sweep_all(self.store, self.clock):
+            self._announce(self._on_ended, session)
+            swept += 1
+        await forget_all(self.store, self.archive, retention=self.retention, now=self.clock())
         return swept
 
     @property
@@ -360,6 +364,14 @@ class SessionManager:
             return Verdict(session=session, ending=over)
         stands = standing(session, policy=self.policy, now=now)
         return Verdict(session=session, standing=stands, next_beat_ms=next_beat_in(self.policy, visible_ms))
+
+
+def _opened(store: str | Store, archive: str | Archive | None) -> tuple[Store, Archive | None]:
+    if isinstance(store, str) and (archive is None or isinstance(archive, str)):
+        return open_store(store, archive)
+    if isinstance(store, str) or isinstance(archive, str):
+        raise SettingsError("store and archive are both URLs, or both objects of your own")
+    return store, archive
 
 
 async def _call(hook: Callable[[Session], Awaitable[None]], session: Session) -> None:

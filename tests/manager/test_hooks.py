@@ -11,8 +11,9 @@ import pytest
 from stillhere.core.policy import hours, minutes
 from stillhere.core.records import EndedBy, Session
 from stillhere.core.wire import PLAIN
-from stillhere.manager import SWEEP_LIMIT, SessionManager
+from stillhere.manager import SessionManager
 from stillhere.stores.memory import MemoryStore
+from stillhere.upkeep import LIMIT
 from tests.manager.doubles import GatedStore, Recorder, UntouchableStore, settle
 from tests.support import START
 
@@ -132,14 +133,14 @@ async def test_a_sweep_records_every_end_in_portions(clock: FakeClock) -> None:
     """More than one portion are swept in one call, each session told once, and the living stay."""
     heard = Recorder()
     async with SessionManager(MemoryStore(), clock=clock, on_ended=heard) as manager:
-        for number in range(SWEEP_LIMIT + 1):
+        for number in range(LIMIT + 1):
             await manager.start(f"reader {number}")
         clock.advance(hours(1))
         alive = await manager.start("alive")
-        assert await manager.sweep() == SWEEP_LIMIT + 1
+        assert await manager.sweep() == LIMIT + 1
         assert await manager.sweep() == 0
         assert (await manager.look(alive.secret)).is_alive
-    assert len({session.handle for session in heard.sessions}) == len(heard.sessions) == SWEEP_LIMIT + 1
+    assert len({session.handle for session in heard.sessions}) == len(heard.sessions) == LIMIT + 1
     assert {session.ended_at for session in heard.sessions} == {START + minutes(20)}
 
 

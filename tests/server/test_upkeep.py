@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stillhere import SessionManager, StoreError, minutes
 from stillhere.server.app import Readiness
-from stillhere.server.sweeper import sweep_for_ever
+from stillhere.server.sweeper import for_ever
 from stillhere.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def test_the_sweep_outlives_whatever_it_meets(clock: FakeClock, caplog: py
     manager = SessionManager(store, clock=clock, on_ended=on_ended)
     await manager.start("reader")
     clock.advance(minutes(30))
-    sweeper = asyncio.create_task(sweep_for_ever(manager, interval_ms=1))
+    sweeper = asyncio.create_task(for_ever(manager.sweep, what="sweep", interval_ms=1))
     for mood in (StoreError("not now"), ValueError("what is this?")):
         store.mood = mood
         await asyncio.wait_for(_until_asked(store, store.asked + 2), 10)

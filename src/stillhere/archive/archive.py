@@ -15,6 +15,7 @@ from stillhere.core.rules import visit_ended_by
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from stillhere.archive.archiver import Archiver
     from stillhere.archive.protocol import ArchiveSource
 
 # Longer numbers name nothing, and would not fit the database.
@@ -42,12 +43,23 @@ class Archive:
     """Answers who was here, when, and for how long.
 
     Args:
-        source: where the store keeps visits and views.
+        source: where visits and views are kept.
+        archiver: brings them there, if the store keeps its sessions elsewhere.
     """
 
-    def __init__(self, source: ArchiveSource) -> None:
+    def __init__(self, source: ArchiveSource, archiver: Archiver | None = None) -> None:
         """Keep the source; read nothing yet."""
         self._source = source
+        self.archiver = archiver
+
+    async def catch_up(self) -> int:
+        """Bring in what the live store holds back, if it is elsewhere; tell of how many sessions."""
+        return 0 if self.archiver is None else await self.archiver.catch_up()
+
+    async def close(self) -> None:
+        """Let go of a database of its own; one that it shares with the store is the store's to close."""
+        if self.archiver is not None:
+            await self.archiver.sink.close()
 
     async def visits(self, wanted: VisitFilter, *, beat_interval: int, now: int) -> list[VisitReport]:
         """List visits, newest first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, SelectLabelStyle, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, SelectLabelStyle, cast, func, select, tuple_
 
 from stillhere.archive.cursor import read_cursor
 from stillhere.archive.records import FoundVisit, VisitFilter, VisitorTotals
@@ -62,9 +62,9 @@ class SqlSource:
             select(
                 visits.c.subject.label("visitor"),
                 func.count().label("visits"),
-                func.sum(visits.c.last_seen_at - visits.c.started_at).label("openMs"),
-                func.sum(visits.c.visible_ms).label("visibleMs"),
-                func.sum(visits.c.active_ms).label("activeMs"),
+                _sum(visits.c.last_seen_at - visits.c.started_at).label("openMs"),
+                _sum(visits.c.visible_ms).label("visibleMs"),
+                _sum(visits.c.active_ms).label("activeMs"),
                 func.min(visits.c.started_at).label("firstAt"),
                 last_at.label("lastAt"),
             )
@@ -99,6 +99,10 @@ def _found_query() -> Select[Any]:
         .join(sessions, sessions.c.handle == visits.c.handle)
         .set_label_style(SelectLabelStyle.LABEL_STYLE_TABLENAME_PLUS_COL)
     )
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    return cast(func.sum(column), BigInteger)  # PostgreSQL's sum is a decimal
 
 
 def _all_found(connection: Connection, query: Select[Any]) -> list[FoundVisit]:

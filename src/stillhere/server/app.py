@@ -23,7 +23,7 @@ from stillhere.server.gate import Gate
 from stillhere.server.openapi import openapi
 from stillhere.server.pages import Pages, SecurityHeaders
 from stillhere.server.site import Site
-from stillhere.server.sweeper import sweep_for_ever
+from stillhere.server.sweeper import for_ever
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,8 +75,11 @@ def build_app(manager: SessionManager, settings: Settings, *, admin_token: str, 
         async with AsyncExitStack() as closing:
             closing.push_async_callback(manager.close)
             closing.push_async_callback(admin.close)
-            sweeper = asyncio.create_task(sweep_for_ever(manager, interval_ms=settings.sweep_interval))
-            closing.push_async_callback(_cancel, sweeper)
+            upkeep = [for_ever(manager.sweep, what="sweep", interval_ms=settings.sweep_interval)]
+            if manager.archive is not None and manager.archive.archiver is not None:
+                upkeep.append(for_ever(manager.archive.catch_up, what="archive", interval_ms=settings.archive_interval))
+            for work in upkeep:
+                closing.push_async_callback(_cancel, asyncio.create_task(work))
             yield
 
     site = Starlette(

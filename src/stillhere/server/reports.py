@@ -94,7 +94,7 @@ def _open(settings: Settings) -> SessionManager:
     path = settings.store.removeprefix("sqlite:///")
     if path != settings.store and not Path(path).is_file():
         raise StoreError(f"there is no file {path}; say where the visits are with --store sqlite:///path/to/file.db or STILLHERE_STORE")
-    return SessionManager(settings.store, policy=settings.policy())
+    return SessionManager(settings.store, policy=settings.policy(), archive=settings.archive)
 
 
 def _archive(manager: SessionManager) -> Archive:

@@ -46,7 +46,7 @@ def run(settings: Settings, *, demo: bool) -> None:
     logging.getLogger("stillhere").setLevel(settings.log_level.upper())
     policy, http = settings.policy(), settings.http()
     listener = _listen(settings.host, settings.port)
-    manager = SessionManager(settings.store, policy=policy)
+    manager = SessionManager(settings.store, policy=policy, archive=settings.archive, retention=settings.retention)
     token = settings.admin_token.get_secret_value() if settings.admin_token else secrets.token_urlsafe(24)
     config = uvicorn.Config(
         build_app(manager, settings, admin_token=token, demo=demo),

@@ -65,7 +65,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STILLHERE_", extra="forbid", frozen=True, validate_default=False)
 
-    store: str = Field("sqlite:///stillhere.db", description="Where sessions and visits are kept: `sqlite:///file.db` or `memory://`.")
+    store: str = Field(
+        "sqlite:///stillhere.db",
+        description="Where sessions and visits are kept: `sqlite:///file.db`, `postgresql://user@host/database`, `redis://host/0` or `memory://`.",
+    )
+    archive: str | None = Field(
+        None,
+        description="Where the visits of a Redis store are kept: `sqlite:///file.db` or `postgresql://user@host/database`. Without it in Redis.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     preset: str | None = Field(
@@ -101,6 +108,8 @@ class Settings(BaseSettings):
         "info", description="What is logged: `debug`, `info` (starts and ends of sessions), `warning`, `error`."
     )
     sweep_interval: Duration = Field(30_000, ge=1_000, description="How often the ends of lapsed sessions are recorded.")
+    archive_interval: Duration = Field(5_000, ge=1_000, description="How often visits go to the archive, if that is elsewhere.")
+    retention: Duration | None = Field(None, description="How long after its end a session is kept, with its visits. Without it for ever.")
 
     @classmethod
     def settings_customise_sources(

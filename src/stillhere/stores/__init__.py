@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from stillhere.archive.archive import Archive
+from stillhere.archive.archiver import Archiver
 from stillhere.errors import SettingsError
 
 if TYPE_CHECKING:
     from stillhere.stores.protocol import Store
 
+SCHEMES: Final = {
+    "memory": "memory",
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    **{f"{scheme}{kind}": "redis" for scheme in ("redis", "rediss") for kind in ("", "+cluster", "+sentinel")},
+}
+"""Which store goes by which scheme of a URL."""
+
+_EXAMPLES: Final = "memory://, sqlite:///path/to/file.db, postgresql://user@host/database or redis://host/0"
 
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/]*@|([?&;][^=&;]*(?:pass|secret|key)[^=&;]*=)[^&;]*", re.IGNORECASE)
 
@@ -20,27 +32,64 @@ def shown(url: str) -> str:
     return _PASSWORD.sub(lambda found: f"{found[2]}***" if found[2] else f"{found[1]}:***@", url)
 
 
-def open_store(url: str) -> tuple[Store, Archive]:
-    """Open the store that a URL names, and the archive that lives beside it.
+def open_store(url: str, archive_url: str | None = None) -> tuple[Store, Archive]:
+    """Open the store that a URL names, and the archive of its visits.
 
     Args:
-        url: `memory://` (gone at the end of the process) or `sqlite:///relative.db` or `sqlite:////absolute.db`.
+        url: `memory://` (gone at the end of the process), `sqlite:///relative.db`, `sqlite:////absolute.db`,
+            `postgresql://user@host/database`, or `redis://host/0` and its kin (docs/redis.md).
+        archive_url: a SQL store for the visits of a Redis store. None keeps them in Redis; SQL stores keep their own.
 
     Raises:
-        SettingsError: if no store goes by that scheme; the message lists those that do.
+        SettingsError: if no store goes by that scheme, its driver is missing, or the two do not go together.
         StoreError: if the store is there but cannot be opened.
     """
+    kind = _kind(url)
+    if archive_url is not None and (kind != "redis" or _kind(archive_url) not in {"sqlite", "postgresql"}):
+        raise SettingsError(
+            f"visits cannot be archived from {shown(url)!r} to {shown(archive_url)!r}: an archive goes with a Redis store, and is SQLite or "
+            "PostgreSQL. Other stores keep their visits themselves",
+        )
+    if kind == "redis":
+        return _open_redis(url, archive_url)
+    if kind == "memory":
+        memory = _load("stillhere.stores.memory").MemoryStore()
+        return memory, Archive(_load("stillhere.archive.memory").MemorySource(memory))
+    sql = _open_sql(kind, url)
+    return sql, Archive(_load("stillhere.archive.sql").SqlSource(sql.readers))
+
+
+def _kind(url: str) -> str:
     scheme, separator, _ = url.partition("://")
-    if separator and scheme == "memory":
-        from stillhere.archive.memory import MemorySource  # noqa: PLC0415  # a store's parts load only where it is used
-        from stillhere.stores.memory import MemoryStore  # noqa: PLC0415  # as above
+    if not separator or scheme not in SCHEMES:
+        raise SettingsError(f"no store goes by {shown(url)!r}; use {_EXAMPLES}")
+    return SCHEMES[scheme]
 
-        memory = MemoryStore()
-        return memory, Archive(MemorySource(memory))
-    if separator and scheme == "sqlite":
-        from stillhere.archive.sql import SqlSource  # noqa: PLC0415  # as above
-        from stillhere.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # as above
 
-        store = SqliteStore(url)
-        return store, Archive(SqlSource(store.readers))
-    raise SettingsError(f"no store goes by {shown(url)!r}; use memory:// or sqlite:///path/to/file.db")
+def _open_sql(kind: str, url: str) -> Any:  # noqa: ANN401  # a store's parts, and so its types, load only where it is used
+    name = "SqliteStore" if kind == "sqlite" else "PostgresqlStore"
+    return getattr(_load(f"stillhere.stores.{kind}.store"), name)(url)
+
+
+def _open_redis(url: str, archive_url: str | None) -> tuple[Store, Archive]:
+    redis = _load("stillhere.stores.redis.store")
+    _load("stillhere.stores.redis.check").check(url)
+    if archive_url is None:
+        store = redis.RedisStore(url)
+        return store, Archive(_load("stillhere.stores.redis.source").RedisSource(store))
+    sink = _open_sql(_kind(archive_url), archive_url)
+    store = redis.RedisStore(url, marks_changes=True)
+    return store, Archive(_load("stillhere.archive.sql").SqlSource(sink.readers), Archiver(store, sink))
+
+
+_EXTRAS: Final = {"psycopg": "postgresql", "redis": "redis"}
+
+
+def _load(module: str) -> Any:  # noqa: ANN401  # as above
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        raise SettingsError(f"{error.name} is not installed; install stillhere[{extra}]") from error

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import msgspec
+
+from stillhere.core.records import Session, View, Visit
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from stillhere.core.records import Claim, EndedBy, Outcome, Session
+    from stillhere.core.records import Claim, EndedBy, Outcome
 
 
 class Store(Protocol):
@@ -93,14 +97,48 @@ class Listable(Protocol):
 
 
 @runtime_checkable
-class Sweepable(Protocol):
+class Forgetful(Protocol):
+    """A store that can delete what is long over."""
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """Delete up to `limit` sessions whose end was recorded as before an instant, with their visits and views; tell how many."""
+
+
+@runtime_checkable
+class Sweepable(Forgetful, Protocol):
     """A store that can record the ends of sessions that lapsed unnoticed, and forget those that are long over."""
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """Record up to `limit` ends and return those sessions. It decides nothing: each ended at its deadline."""
 
-    async def forget(self, *, ended_before: int, limit: int) -> int:
-        """Delete up to `limit` sessions whose end was recorded as before an instant, with their visits and views; tell how many."""
+
+class Changed(msgspec.Struct, frozen=True):
+    """A session whose visits, views or end are not in the archive as they are.
+
+    Attributes:
+        handle: the session's.
+        mark: which change this is; `Archivable.archived` wants it back.
+        session: the record.
+        visits: all of them, in order.
+        views: all of them.
+    """
+
+    handle: str
+    mark: int
+    session: Session
+    visits: list[Visit]
+    views: list[View]
+
+
+@runtime_checkable
+class Archivable(Protocol):
+    """A store whose visits are archived elsewhere. It marks what changes until it is told that the archive has it."""
+
+    async def changed(self, limit: int) -> list[Changed]:
+        """Read up to `limit` sessions that are marked; each has its turn, however often others change."""
+
+    async def archived(self, marks: Sequence[tuple[str, int]]) -> None:
+        """Take note that the archive has these, `(handle, mark)` each, unless they changed since."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.errors import SessionExists, StoreError
+from stillhere.stores.sql.keeping import keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.readers import Readers, run_in, translated
 from stillhere.stores.sql.schema import ends, record_of, sessions, views, visits
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
+
+    from stillhere.stores.protocol import Changed
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -176,6 +179,14 @@ class SqliteStore:
             for table in (views, visits):
                 self._connection.execute(table.delete().where(table.c.handle.in_(handles)))
             return self._connection.execute(sessions.delete().where(sessions.c.handle.in_(handles))).rowcount
+
+    async def keep(self, changes: Sequence[Changed]) -> None:
+        """See `ArchiveSink.keep`."""
+        await self._write(self._keep, changes)
+
+    def _keep(self, changes: Sequence[Changed]) -> None:
+        with self._transaction():
+            keep(self._connection, changes)
 
     def _tell(self, handles: Sequence[str]) -> None:
         """Leave word of ends for those who watch, in the transaction that records them."""

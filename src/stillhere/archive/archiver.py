@@ -1,0 +1,60 @@
+"""Brings visits from a live store into an archive that is elsewhere: coalesced, resumable, safe to do twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillhere.stores.protocol import Archivable, Changed
+
+BATCH: Final = 500
+"""Sessions brought over in one transaction."""
+
+
+class ArchiveSink(Protocol):
+    """A database that takes in what a live store reports, and never moves back."""
+
+    async def keep(self, changes: Sequence[Changed]) -> None:
+        """Insert or bring forward sessions with their visits and views; durable when it returns."""
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """See `Sweepable.forget`."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+
+
+class Archiver:
+    """Reads what changed in the live store, writes it to the archive, and only then tells the live store so.
+
+    A crash between any two of these loses nothing: the live store still has the mark, and the next run, in whatever process,
+    brings the same change again. However often a visit changed meanwhile, it is written once.
+
+    Args:
+        live: the store that marks its changes.
+        sink: where they go.
+    """
+
+    def __init__(self, live: Archivable, sink: ArchiveSink) -> None:
+        """Move nothing yet."""
+        self._live = live
+        self.sink = sink
+
+    async def catch_up(self) -> int:
+        """Bring over all that had changed when it began; tell how many sessions.
+
+        Raises:
+            StoreError: if either side cannot be reached; calling again goes on.
+        """
+        moved = set[str]()
+        while True:
+            changes = await self._live.changed(BATCH)
+            fresh = [change for change in changes if change.handle not in moved]  # others changed since, and wait for the next run
+            if fresh:
+                await self.sink.keep(fresh)
+                await self._live.archived([(change.handle, change.mark) for change in fresh])
+                moved.update(change.handle for change in fresh)
+            if not fresh or len(changes) < BATCH:
+                return len(moved)

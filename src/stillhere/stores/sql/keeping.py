@@ -1,0 +1,55 @@
+"""Keeps what a live store elsewhere reports, for the archive: only forwards, so that any report may come twice or late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, case, func
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stillhere.stores.sql.schema import sessions, views, visits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from stillhere.stores.protocol import Changed
+
+
+def keep(connection: Connection, changes: Sequence[Changed]) -> None:
+    """Insert or bring forward sessions with their visits and views, in the caller's transaction.
+
+    Totals and instants never move back, not even if the live store lost its last seconds in a failover; the first end stays.
+    """
+    for table, records in (
+        (sessions, [changed.session for changed in changes]),
+        (visits, [visit for changed in changes for visit in changed.visits]),
+        (views, [view for changed in changes for view in changed.views]),
+    ):
+        if records:
+            connection.execute(_upsert(table, connection.dialect.name), [msgspec.to_builtins(record) for record in records])
+
+
+def _upsert(table: Table, dialect: str) -> Any:  # noqa: ANN401  # each dialect has a type of its own
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    new = insert.excluded
+    keys = [column.name for column in table.primary_key]
+
+    def later(name: str) -> ColumnElement[Any]:
+        larger = func.greatest if dialect == "postgresql" else func.max
+        return larger(table.c[name], new[name])
+
+    changes: Mapping[str, ColumnElement[Any]]
+    if table is sessions:
+        first = {name: func.coalesce(table.c[name], new[name]) for name in ("ended_at", "ended_by")}
+        changes = first | {name: later(name) for name in ("last_active_at", "last_seen_at")} | {"id_hash": new.id_hash}
+    elif table is visits:
+        grown = ("last_seen_at", "covered_until_at", "visible_ms", "active_ms")
+        changes = {name: later(name) for name in grown} | {"left_at": new.left_at}
+    else:
+        is_newer = new.seq >= table.c.seq
+        told = {name: case((is_newer, new[name]), else_=table.c[name]) for name in ("page", "title", "lifecycle")}
+        changes = told | {name: later(name) for name in ("last_seen_at", "visible_ms", "active_ms", "scroll_pct", "seq")}
+    return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes))
