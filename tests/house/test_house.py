@@ -16,6 +16,7 @@ CORE = sorted((SOURCE / "core").glob("*.py"))
 ALLOWED_IN_CORE = {
     "__future__",
     "base64",
+    "binascii",
     "collections.abc",
     "enum",
     "hashlib",

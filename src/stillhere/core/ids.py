@@ -7,7 +7,8 @@ secrets, a rotation changes one record, and no store ever answers to a guess by 
 from __future__ import annotations
 
 import re
-from base64 import b32encode, urlsafe_b64encode
+from base64 import b32encode
+from binascii import b2a_base64
 from hashlib import sha256
 from typing import Final
 
@@ -16,6 +17,8 @@ SECRET_BYTES: Final = 32
 
 HANDLE_BYTES: Final = 12
 """96 bits: enough never to meet another, short enough to read."""
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 _ID_SHAPE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.[A-Za-z0-9_-]{43}\Z")
 
@@ -42,4 +45,4 @@ def hash_secret(secret: str) -> str:
 
 
 def _text(random_bytes: bytes) -> str:
-    return urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
+    return b2a_base64(random_bytes, newline=False).translate(_URL_SAFE, b"=").decode("ascii")

@@ -81,15 +81,16 @@ def ending(session: Session, *, now: int) -> Ending | None:
 
 def standing(session: Session, *, policy: Policy, now: int) -> Standing:
     """Tell how a living session stands. No span goes below 0."""
-    over_at = deadline(session)
-    warn_in = max(0, over_at - policy.warning_timeout - now)
+    idle_in, absolute_in = session.last_active_at + session.idle_timeout - now, session.absolute_end_at - now
+    expires_in = min(idle_in, absolute_in)
+    warn_in = max(0, expires_in - policy.warning_timeout)
     return Standing(
         expiring=warn_in == 0,
-        expires_in_ms=max(0, over_at - now),
-        idle_in_ms=max(0, session.last_active_at + session.idle_timeout - now),
-        absolute_in_ms=max(0, session.absolute_end_at - now),
+        expires_in_ms=max(0, expires_in),
+        idle_in_ms=max(0, idle_in),
+        absolute_in_ms=max(0, absolute_in),
         warn_in_ms=warn_in,
-        can_extend=over_at < session.absolute_end_at,
+        can_extend=expires_in < absolute_in,
     )
 
 

@@ -52,24 +52,15 @@ class MemoryStore:
         before = self.sessions.get(handle)
         if before is None or not is_id_of(claim.id_hash, before):
             return Outcome(session=None)
-        visits = self.visits.get(handle, [])
-        known = self.views.get(handle, {}).get(claim.view) if claim.view is not None else None
-        number = known.visit if known is not None else len(visits)
-        session, view, visit = apply_claim(
-            before,
-            known,
-            visits[number - 1] if number else None,
-            claim,
-            visit_gap=visit_gap,
-            touch_interval=touch_interval,
-            now=now,
-        )
-        ended_now = self._keep(before, session)
-        if view is not None:
+        visits = self.visits.get(handle)
+        known = self.views[handle].get(claim.view) if claim.view is not None and handle in self.views else None
+        latest = None if visits is None else visits[-1 if known is None else known.visit - 1]
+        session, view, visit = apply_claim(before, known, latest, claim, visit_gap=visit_gap, touch_interval=touch_interval, now=now)
+        if view is not None and view is not known:
             self.views.setdefault(handle, {})[view.view] = view
-        if visit is not None:
-            self.visits.setdefault(handle, visits)[visit.number - 1 : visit.number] = [visit]
-        return Outcome(session=session, ended_now=ended_now)
+        if visit is not None and visit is not latest:
+            self.visits.setdefault(handle, [])[visit.number - 1 : visit.number] = [visit]
+        return Outcome(session=session, ended_now=session is not before and self._keep(before, session))
 
     def _keep(self, before: Session, after: Session) -> bool:
         """Keep a session's new record; tell whether that recorded its end, and tell the watchers if so."""
