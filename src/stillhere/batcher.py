@@ -133,8 +133,7 @@ class Batcher:
                 await self._send_batch(self._take())
         except asyncio.CancelledError:
             # The loop is being torn down, or a store gave up: nobody may be left waiting for ever.
-            self._fail([one for queue in self._queues.values() for one in queue], StoreError("the session store was interrupted"))
-            self._queues, self._waiting = {}, 0
+            self._fail_all((), StoreError("the session store was interrupted"))
             raise
         finally:
             self._sending = None
@@ -167,15 +166,18 @@ class Batcher:
         except asyncio.CancelledError:
             self._fail(batch, StoreError("the session store was interrupted"))
             raise
+        except StoreError as error:
+            # Whoever waits hears of it now: if each batch found out by itself, the last would wait for the sum of all time-outs.
+            self._fail_all(batch, error)
 
     async def _answer(self, part: Sequence[_Waiting]) -> bool:
-        """Send claims and answer everyone who waits for them, with what went wrong if need be; False if one of them is to be found."""
+        """Send claims and answer everyone who waits for them; False if one of them broke the others and is to be found."""
         self._batches += 1
         try:
             outcomes = await self._send([one.claim for one in part])
             answered = list(zip(part, outcomes, strict=True))
-        except StoreError as error:
-            self._fail(part, error)
+        except StoreError:
+            raise
         except Exception as error:  # noqa: BLE001  # whatever went wrong is handed to whoever caused it
             if len(part) > 1:
                 return False
@@ -185,6 +187,10 @@ class Batcher:
                 if not one.future.done():  # its caller went away; the claim counts all the same
                     one.future.set_result(outcome)
         return True
+
+    def _fail_all(self, batch: Sequence[_Waiting], error: StoreError) -> None:
+        queues, self._queues, self._waiting = self._queues, {}, 0
+        self._fail([*batch, *(one for queue in queues.values() for one in queue)], error)
 
     def _fail(self, part: Sequence[_Waiting], error: Exception) -> None:
         for one in part:

@@ -1,16 +1,16 @@
-"""Work for several processes on one SQLite file, all let go at the same moment."""
+"""Work for several processes on one store, all let go at the same moment."""
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from stillhere.core.records import EndedBy
 from stillhere.errors import SessionExists
-from stillhere.stores.sqlite.store import SqliteStore
-from tests.stores.every import GAP, claim_of, id_of, session_of
+from stillhere.stores import open_store
+from tests.stores.every import GAP, FullStore, claim_of, id_of, session_of
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
 Result = TypeVar("Result")
+
+BATCH = 25
+"""Beats of one process that ride together."""
 
 _together: list[Barrier] = []
 
@@ -40,11 +43,16 @@ def _wait_and_work(work: Callable[..., Result], arguments: tuple[Any, ...]) -> R
     return work(*arguments)
 
 
+def opened(url: str) -> FullStore:
+    """Open a store as one process does."""
+    return cast("FullStore", open_store(url)[0])
+
+
 def open_and_create(url: str, name: str) -> bool:
     """Open a store, perhaps as the first, and create a session of one's own in it."""
 
     async def work() -> bool:
-        store = SqliteStore(url)
+        store = opened(url)
         await store.create(session_of(name))
         found = await store.get(f"handle-{name}")
         await store.close()
@@ -54,26 +62,32 @@ def open_and_create(url: str, name: str) -> bool:
 
 
 def beat_own_view(url: str, view: str, beats: int, step_ms: int) -> list[int]:
-    """Report a view of the session `a` so many times, one beat after the other; tell when the server thought it was seen."""
+    """Report a view of the session `a` so many times, in batches; tell when the server thought it was seen."""
 
     async def work() -> list[int]:
-        store = SqliteStore(url)
+        store = opened(url)
         seen = []
-        for n in range(1, beats + 1):
-            claim = claim_of(
-                "a",
-                view=view,
-                opens=True,
-                on_screen=True,
-                visible_ms=n * step_ms,
-                active_ms=n * step_ms // 8,
-                scroll_pct=n * 100 / beats,
-                active_ago_ms=0,
-                seq=n,
-            )
-            (outcome,) = await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START + n * step_ms)
-            assert outcome.session is not None
-            seen.append(outcome.session.last_seen_at)
+        for begin in range(1, beats + 1, BATCH):
+            numbers = range(begin, begin + BATCH)
+            now = START + numbers[-1] * step_ms
+            claims = [
+                claim_of(
+                    "a",
+                    age_ms=(numbers[-1] - n) * step_ms,
+                    view=view,
+                    opens=True,
+                    on_screen=True,
+                    visible_ms=n * step_ms,
+                    active_ms=n * step_ms // 8,
+                    scroll_pct=n * 100 / beats,
+                    active_ago_ms=(numbers[-1] - n) * step_ms,
+                    seq=n,
+                )
+                for n in numbers
+            ]
+            for outcome in await store.beat(claims, visit_gap=GAP, touch_interval=0, now=now):
+                assert outcome.session is not None
+                seen.append(outcome.session.last_seen_at)
         await store.close()
         return seen
 
@@ -84,7 +98,7 @@ def create_same(url: str, process: int, tries: int) -> list[int]:
     """Create sessions of handles that others create too; tell which were won."""
 
     async def work() -> list[int]:
-        store = SqliteStore(url)
+        store = opened(url)
         won = []
         for n in range(tries):
             try:
@@ -102,7 +116,7 @@ def rotate_same(url: str, process: int, sessions: int) -> list[int]:
     """Rotate sessions that others rotate too, by the ids they all know; tell which were won."""
 
     async def work() -> list[int]:
-        store = SqliteStore(url)
+        store = opened(url)
         rotated = [await store.rotate(f"handle-{n}", id_of(str(n)), id_of(f"{n}, by {process}"), now=START) for n in range(sessions)]
         await store.close()
         return [n for n, session in enumerate(rotated) if session is not None]
@@ -114,7 +128,7 @@ def end_same(url: str, by: str, sessions: int) -> list[int]:
     """End sessions that others end too; tell which ends were recorded here."""
 
     async def work() -> list[int]:
-        store = SqliteStore(url)
+        store = opened(url)
         ended = [n for n in range(sessions) if (await store.end(f"handle-{n}", EndedBy(by), now=START + 1)).ended_now]
         await store.close()
         return ended
@@ -126,7 +140,7 @@ def sweep_all(url: str, now: int) -> list[str]:
     """Sweep, a few at a time, until nothing is left; tell the handles of those whose end was recorded here."""
 
     async def work() -> list[str]:
-        store = SqliteStore(url)
+        store = opened(url)
         swept: list[str] = []
         while ended := await store.sweep(limit=7, now=now):
             swept += [session.handle for session in ended]

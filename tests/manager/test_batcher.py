@@ -118,6 +118,20 @@ async def test_a_failure_is_everyones_in_its_batch_and_nobody_elses(batcher: Bat
     assert sender.answered == ["a", "e"]
 
 
+async def test_a_store_that_does_not_answer_is_waited_for_once(batcher: Batcher, sender: Sender) -> None:
+    """Whoever waits behind a batch that fails hears of it at once: time-outs do not add up along the queue."""
+    sender.fails[0] = StoreError("timed out")
+    first = submit(batcher, "first")
+    await settle()
+    behind = [submit(batcher, str(n)) for n in range(2 * BATCH_LIMIT)]
+    await settle()
+    sender.gate.set()
+    results = await asyncio.gather(first, *behind, return_exceptions=True)
+    assert {type(result) for result in results} == {StoreError}
+    assert len(sender.batches) == 1
+    assert await submit(batcher, "later") == Outcome(session=None)
+
+
 async def test_claims_that_travel_in_two_batches_fail_if_one_does(batcher: Batcher, sender: Sender) -> None:
     """A queue that was only half taken in is not answered as if it had been; sending it again is safe."""
     sender.fails[0] = StoreError("cannot be reached")

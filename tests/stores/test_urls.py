@@ -18,6 +18,10 @@ from stillhere.stores import open_store, shown
         ("redis://:hunter2@cache.example/0", "redis://:***@cache.example/0"),
         ("redis://app:p@ss:w@cache.example/0", "redis://app:***@cache.example/0"),
         ("postgresql://db.example/app?user=a&password=hunter2", "postgresql://db.example/app?user=a&password=***"),
+        ("postgresql:/app:hunter2@db.example/app", "postgresql:..."),
+        ("postgresql://app:hun/ter2@db.example/app", "postgresql:..."),
+        ("host=db.example password=hunter2", "host:..."),
+        ("visits.db", "visits.db"),
         ("redis+sentinel://h:1,h:2/main?sentinel_password=hunter2&db=1", "redis+sentinel://h:1,h:2/main?sentinel_password=***&db=1"),
     ],
 )

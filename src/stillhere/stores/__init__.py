@@ -24,12 +24,20 @@ SCHEMES: Final = {
 
 _EXAMPLES: Final = "memory://, sqlite:///path/to/file.db, postgresql://user@host/database or redis://host/0"
 
-_PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/]*@|([?&;][^=&;]*(?:pass|secret|key)[^=&;]*=)[^&;]*", re.IGNORECASE)
+_SECRET: Final = re.compile(r"([?&][^=&]*(?:pass|secret|key)[^=&]*=)[^&]*", re.IGNORECASE)
+
+_HARMLESS: Final = re.compile(r"[\w./\\ -]*\Z")
 
 
 def shown(url: str) -> str:
-    """Write a store's URL so that it may be shown: without its password."""
-    return _PASSWORD.sub(lambda found: f"{found[2]}***" if found[2] else f"{found[1]}:***@", url)
+    """Write a store's URL so that it may be shown: without its password, and of one that cannot be read no more than its scheme."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not separator or "@" in path:
+        return url if _HARMLESS.match(url) else f"{re.split('[^a-z0-9+]', url)[0]}:..."
+    login, at, hosts = authority.rpartition("@")
+    user, colon, _ = login.partition(":")
+    return _SECRET.sub(r"\1***", f"{scheme}://{user}{':***' if colon else ''}{at}{hosts}{slash}{path}")
 
 
 def open_store(url: str, archive_url: str | None = None) -> tuple[Store, Archive]:
@@ -47,7 +55,7 @@ def open_store(url: str, archive_url: str | None = None) -> tuple[Store, Archive
     kind = _kind(url)
     if archive_url is not None and (kind != "redis" or _kind(archive_url) not in {"sqlite", "postgresql"}):
         raise SettingsError(
-            f"visits cannot be archived from {shown(url)!r} to {shown(archive_url)!r}: an archive goes with a Redis store, and is SQLite or "
+            f"cannot archive {shown(url)!r} in {shown(archive_url)!r}: an archive goes with a Redis store, and is SQLite or "
             "PostgreSQL. Other stores keep their visits themselves",
         )
     if kind == "redis":
