@@ -59,13 +59,6 @@ def test_a_url_without_a_file_is_refused(url: str) -> None:
         open_store(url)
 
 
-@pytest.mark.parametrize("url", ["redis://localhost", "sqlite", "memory", "", "sqlite+aiosqlite:///x.db"])
-def test_an_unknown_scheme_is_refused(url: str) -> None:
-    """The message lists the stores there are."""
-    with pytest.raises(SettingsError, match=r"use memory:// or sqlite:///path/to/file\.db"):
-        open_store(url)
-
-
 async def test_the_memory_store_is_opened_by_its_url() -> None:
     """`memory://` opens an empty store that keeps nothing."""
     store, archive = open_store("memory://")

@@ -30,7 +30,7 @@ def test_a_url_is_shown_without_its_password(url: str, safe: str) -> None:
     assert shown(url) == safe
 
 
-@pytest.mark.parametrize("url", ["", "mysql://root:hunter2@db.example/x", "visits.db", "memory:"])
+@pytest.mark.parametrize("url", ["", "mysql://root:hunter2@db.example/x", "visits.db", "memory:", "sqlite", "sqlite+aiosqlite:///x.db"])
 def test_an_unknown_store_is_refused_with_those_there_are(url: str) -> None:
     """The sentence lists the schemes that work, and repeats no password."""
     with pytest.raises(SettingsError, match="sqlite:///") as refused:

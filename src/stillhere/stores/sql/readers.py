@@ -27,11 +27,13 @@ class Readers:
 
     Args:
         engine: opens the connections.
+        timeout_s: how long one that asks waits, seconds; None waits until the driver gives up.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, timeout_s: float | None = None) -> None:
         """Start no thread yet."""
         self._engine = engine
+        self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="stillhere-reader")
 
     async def __call__(self, query: Callable[..., Result], *args: object) -> Result:
@@ -45,7 +47,11 @@ class Readers:
             with self._engine.connect().execution_options(reads=True) as connection:
                 return query(connection, *args)
 
-        return await run_in(self._threads, run)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await run_in(self._threads, run)
+        except TimeoutError as error:
+            raise StoreError("the session store did not answer: it says nothing") from error
 
     def close(self) -> None:
         """Wait for what runs, then end the threads."""
@@ -73,4 +79,5 @@ def translated() -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreError(f"the session store did not answer: {cause}") from error
+        # The first line alone: PostgreSQL's others quote statements and values.
+        raise StoreError(f"the session store did not answer: {str(cause).partition(chr(10))[0]}") from error

@@ -13,9 +13,9 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     tab           TEXT,
     page          TEXT,
     title         TEXT,
-    visible_ms    INTEGER NOT NULL,
-    active_ms     INTEGER NOT NULL,
-    scroll_pct    REAL NOT NULL,
+    visible_ms    INTEGER NOT NULL DEFAULT 0,
+    active_ms     INTEGER NOT NULL DEFAULT 0,
+    scroll_pct    REAL NOT NULL DEFAULT 0.0,
     lifecycle     TEXT,
     seq           INTEGER,
     -- What place.sql, find_view.sql and choose_visit.sql learn on the way; no handle: the id opens no session.

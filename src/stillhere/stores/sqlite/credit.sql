@@ -30,4 +30,6 @@ WHERE sessions.handle = claim.asked_handle
                 AND views.seq >= claim.seq
           )
       )
-  );
+  )
+RETURNING handle, id_hash, subject, created_at, last_active_at, last_seen_at, absolute_end_at, idle_timeout, attributes,
+          ended_at, ended_by;

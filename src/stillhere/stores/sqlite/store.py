@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.resources import files
@@ -20,6 +19,7 @@ from stillhere.stores.sql.keeping import keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.readers import Readers, run_in, translated
 from stillhere.stores.sql.schema import ends, record_of, sessions, views, visits
+from stillhere.stores.sql.waves import waves
 from stillhere.stores.sqlite.engine import open_engine
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
-_REMEMBERING: Final = ("place", "find_view", "choose_visit", "begin_visit", "open_view", "grow_view", "grow_visit")
+_VIEWED: Final = ("place", "find_view", "choose_visit", "begin_visit", "open_view", "grow_view", "grow_visit")
 """What a claim does beyond its session, in this order."""
+
+_VIEWLESS: Final = ("place", "choose_visit", "begin_visit", "grow_visit")
+"""The same, where no claim names a view."""
 
 TOLD_LIMIT: Final = 10_000
 """Ends that are kept for those who watch. Who falls further behind looks at all it holds."""
@@ -98,18 +101,24 @@ class SqliteStore:
     def _beat(self, claims: Sequence[Claim], parameters: Mapping[str, int]) -> list[Outcome]:
         outcomes: list[Outcome] = [Outcome(session=None)] * len(claims)
         with self._transaction() as cursor:
-            for wave in _waves(claims):
-                cursor.executemany(self._sql["put_claim"], [_row(n, claims[n]) for n in wave])
+            for wave in waves(claims):
+                has_views = any(claims[n].view is not None for n in wave)
+                if has_views:
+                    cursor.executemany(self._sql["put_claim"], [(*_touch(n, claims[n]), *_view(claims[n])) for n in wave])
+                else:
+                    cursor.executemany(self._sql["put_touch"], [_touch(n, claims[n]) for n in wave])
                 lapsed = [row[0] for row in cursor.execute(self._sql["lapse"], parameters).fetchall()]
-                cursor.execute(self._sql["credit"], parameters)
-                if any(claims[n].view is not None or claims[n].opens for n in wave):
-                    for name in _REMEMBERING:
+                found = cursor.execute(self._sql["credit"], parameters).fetchall()
+                if len(found) < len(wave):  # some were over, or were spared by the touch interval, or there are none such
+                    found = cursor.execute(self._sql["read_sessions"]).fetchall()
+                if has_views or any(claims[n].opens for n in wave):
+                    for name in _VIEWED if has_views else _VIEWLESS:
                         cursor.execute(self._sql[name], parameters)
-                for n, *row in cursor.execute(self._sql["read_sessions"]):
-                    session = _session(row)
-                    outcomes[n] = Outcome(session=session, ended_now=session.handle in lapsed)
                 cursor.execute("DELETE FROM temp.claims")
                 self._tell(lapsed)
+                by_handle = {claims[n].handle: n for n in wave}
+                for row in found:
+                    outcomes[by_handle[row[0]]] = Outcome(session=_session(row), ended_now=row[0] in lapsed)
         return outcomes
 
     async def get(self, handle: str) -> Session | None:
@@ -259,20 +268,8 @@ def _told_since(connection: Connection, last: int) -> Sequence[Any]:
     return connection.execute(select(ends.c.number, ends.c.handle).where(ends.c.number > last).order_by(ends.c.number)).all()
 
 
-def _waves(claims: Sequence[Claim]) -> Iterator[list[int]]:
-    """Split a batch so that no session is in one wave twice; the order of each session's claims is kept."""
-    taken: defaultdict[str, int] = defaultdict(int)
-    waves: list[list[int]] = []
-    for n, claim in enumerate(claims):
-        wave = taken[claim.id_hash]
-        taken[claim.id_hash] += 1
-        if wave == len(waves):
-            waves.append([])
-        waves[wave].append(n)
-    yield from waves
-
-
-def _row(n: int, claim: Claim) -> tuple[object, ...]:
+def _touch(n: int, claim: Claim) -> tuple[object, ...]:
+    """Write what a claim says of its session, in the order of put_touch.sql."""
     return (
         n,
         claim.handle,
@@ -283,6 +280,12 @@ def _row(n: int, claim: Claim) -> tuple[object, ...]:
         claim.chosen,
         claim.opens,
         claim.leaves,
+    )
+
+
+def _view(claim: Claim) -> tuple[object, ...]:
+    """Write what it says of a view, in the order of put_claim.sql."""
+    return (
         claim.view,
         claim.tab,
         claim.page,
