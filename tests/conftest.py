@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.stores.every import SERVED
 from tests.support import FakeClock
 
 HERE = Path(__file__).parent
 
-SLOW = ("e2e", "server", "faults")
-"""Folders whose tests start processes or browsers; all others are fast."""
+SLOW = ("e2e", "server", "faults", "stores/postgresql", "stores/redis")
+"""Folders whose tests start processes or browsers; all others are fast, but for those on a store that needs a server."""
 
 NIGHTLY = os.environ.get("TESTS_PROFILE") == "nightly"
 
@@ -25,7 +26,10 @@ settings.load_profile("nightly" if NIGHTLY else "day")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is fast."""
     for item in items:
-        if Path(item.path).relative_to(HERE).parts[0] not in SLOW:
+        callspec = getattr(item, "callspec", None)
+        is_served = callspec is not None and any(isinstance(value, str) and value in SERVED for value in callspec.params.values())
+        folder = Path(item.path).relative_to(HERE).as_posix()
+        if not is_served and not folder.startswith(tuple(f"{slow}/" for slow in SLOW)):
             item.add_marker(pytest.mark.fast)
 
 

@@ -12,27 +12,13 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+from stillhere.testing.clock import START, FakeClock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-START = 1_700_000_000_000
-"""An instant long ago, in milliseconds: 14 November 2023."""
-
-
-class FakeClock:
-    """A clock for `SessionManager(clock=...)` that moves only when told."""
-
-    def __init__(self, now: int = START) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        """Tell the time."""
-        return self.now
-
-    def advance(self, span_ms: int) -> None:
-        """Let time pass; a negative span steps back."""
-        self.now += span_ms
+__all__ = ["START", "FakeClock", "Program", "serving", "wait_until"]
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 20) -> None:
@@ -85,6 +71,8 @@ def serving(
         program = Program(process, "", log)
         try:
             wait_until(lambda: process.poll() is not None or "listening at" in _since(log, begin), what=f"the program to start; see {log}")
+            if process.poll() is not None:
+                raise AssertionError(f"the program ended at once with {process.returncode}: {_since(log, begin)}")
             program.url = next(word.rstrip(",") for word in _since(log, begin).split() if word.startswith("http://"))
             wait_until(lambda: process.poll() is not None or _answers(f"{program.url}/healthz"), what="the program to answer")
             yield program

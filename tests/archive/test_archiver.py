@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from stillhere import upkeep
 from stillhere.archive.archive import Archive
 from stillhere.archive.archiver import BATCH, Archiver
 from stillhere.archive.records import VisitFilter
@@ -17,6 +18,7 @@ from stillhere.core.wire import Beat, Kind
 from stillhere.errors import SettingsError, StoreError
 from stillhere.manager import SessionManager
 from stillhere.stores import open_store
+from stillhere.stores.memory import MemoryStore
 from stillhere.stores.protocol import Changed
 from stillhere.stores.sqlite.store import SqliteStore
 from tests.archive.live import LiveStore
@@ -189,6 +191,20 @@ async def test_without_an_archive_elsewhere_retention_is_the_stores(tmp_path: Pa
         clock.advance(1)
         await manager.sweep()
         assert await manager.store.get(started.session.handle) is None
+
+
+async def test_forgetting_goes_on_until_all_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are long over, small transactions follow one another until none is left."""
+    monkeypatch.setattr(upkeep, "LIMIT", 2)
+    store, clock = MemoryStore(), FakeClock()
+    manager = SessionManager(store, clock=clock, retention=days(1))
+    for n in range(5):
+        await manager.start(f"reader{n}@fund.example")
+    clock.advance(days(1))
+    assert await manager.sweep() == 5
+    clock.advance(days(1))
+    await manager.sweep()
+    assert store.sessions == {}
 
 
 @pytest.mark.parametrize(

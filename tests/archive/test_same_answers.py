@@ -18,7 +18,7 @@ from stillhere.archive.sql import SqlSource
 from stillhere.stores.memory import MemoryStore
 from stillhere.stores.sqlite.store import SqliteStore
 from tests.stores.every import POLICY
-from tests.stores.timelines import PEOPLE, RulesStore, Step, begin, drive, empty, steps
+from tests.stores.timelines import PEOPLE, RulesStore, Step, begin, drive, empty, timelines
 from tests.support import START
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_every_source_has_every_verb(source: type[ArchiveSource]) -> None:
             assert inspect.signature(getattr(source, name)) == inspect.signature(verb)
 
 
-@given(timeline=st.lists(steps, min_size=1, max_size=40), wanted=wanted)
+@given(timeline=timelines, wanted=wanted)
 def test_every_question_has_one_answer(timeline: list[Step], wanted: VisitFilter, runner: asyncio.Runner, sql: SqliteStore) -> None:
     """Lists, filters, pages, single visits, visitors, presence and totals are equal rows in equal order, and reconcile."""
     runner.run(_compare(timeline, wanted, sql))

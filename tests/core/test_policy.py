@@ -198,3 +198,17 @@ def test_a_policy_that_was_built_can_work(idle: int, absolute: int, warning: int
     else:
         assert policy.warning_timeout < policy.idle_timeout <= policy.absolute_timeout
         assert policy.beat_interval * 2 <= policy.idle_timeout
+
+
+@pytest.mark.parametrize("touch_interval", [-1, 1.5, True, "30s", LONGEST_SPAN + 1])
+def test_a_touch_interval_is_a_span_or_nothing(touch_interval: object) -> None:
+    """Anything but whole milliseconds from 0 up is refused."""
+    with pytest.raises(PolicyError, match="touch_interval"):
+        Policy(touch_interval=touch_interval)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_touch_interval_never_warns_an_active_person() -> None:
+    """What is not written for so long must still leave room for a beat and the warning; the sentence names all four spans."""
+    assert Policy(idle_timeout=minutes(20), touch_interval=minutes(15)).touch_interval == minutes(15)
+    with pytest.raises(PolicyError, match=r"touch_interval \(900001 ms\), beat_interval .* must fit into idle_timeout"):
+        Policy(idle_timeout=minutes(20), touch_interval=minutes(15) + 1)

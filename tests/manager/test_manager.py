@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stillhere.archive.archive import Archive
+from stillhere.batcher import Batching
 from stillhere.core.ids import hash_secret, read_id
-from stillhere.core.policy import BeatsExtend, Policy, hours, minutes
+from stillhere.core.policy import BeatsExtend, Policy, hours, minutes, seconds
 from stillhere.core.records import EndedBy, Ending
 from stillhere.core.rules import deadline
 from stillhere.core.wire import PLAIN, Beat, Kind
@@ -312,3 +313,30 @@ async def test_living_sessions_are_counted(manager: SessionManager, clock: FakeC
     assert (await manager.count(), len(await manager.list(limit=2))) == (4, 2)
     clock.advance(minutes(15))
     assert await manager.count() == 1
+
+
+async def test_what_is_no_id_is_never_rotated() -> None:
+    """A text that cannot be an id gets no new one, and the store is not asked."""
+    manager = SessionManager(UntouchableStore())
+    assert await manager.rotate("nonsense") is None
+
+
+async def test_an_extension_is_always_written(clock: FakeClock) -> None:
+    """Whoever clicks to stay sees the full span, also under a touch interval; an ordinary request is told the certain, earlier end."""
+    manager = SessionManager("memory://", policy=Policy(touch_interval=minutes(1)), clock=clock)
+    started = await manager.start("reader@fund.example")
+    clock.advance(seconds(59))
+    touched = await manager.authenticate(started.secret)
+    assert touched.standing is not None
+    assert touched.standing.idle_in_ms == minutes(20) - seconds(59)
+    extended = await manager.extend(started.secret)
+    assert extended.standing is not None
+    assert extended.standing.idle_in_ms == minutes(20)
+
+
+async def test_batching_can_be_read() -> None:
+    """An application can see how its beats travel; a store that answers at once needs no batches."""
+    manager = SessionManager("memory://")
+    started = await manager.start("reader@fund.example")
+    await manager.authenticate(started.secret)
+    assert manager.batching == Batching()

@@ -1,71 +1,174 @@
-"""Every store there is, and sessions to put in it. A new store is one line here, and is then held to all that the others keep."""
+"""Every store there is, and how a test gets an empty one. A new store is one line here, and is then held to all that the others keep."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+import atexit
+import tempfile
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from stillhere.core.ids import hash_secret
-from stillhere.core.policy import Policy, seconds
-from stillhere.core.records import Claim
-from stillhere.core.rules import open_session
+from stillhere.archive.records import VisitFilter
+from stillhere.core.records import View, Visit
 from stillhere.stores import open_store
+from stillhere.stores.memory import MemoryStore
 from stillhere.stores.protocol import Listable, Store, Sweepable, Watchable
-from tests.support import START
+from stillhere.stores.sql.schema import record_of, views, visits
+from stillhere.testing import Need, Opener, World
+from stillhere.testing.scene import ABSOLUTE, GAP, IDLE, POLICY, claim_of, id_of, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterator
+
+    from sqlalchemy import Connection, Table
 
     from stillhere.archive.archive import Archive
-    from stillhere.core.records import Session
+    from stillhere.stores.sql.readers import Readers
+    from stillhere.stores.sql.schema import Record
+    from tests.services import Postgresql, RedisCluster, RedisServer
 
-STORES: Final = {
-    "memory": "memory://",
-    "sqlite": "sqlite:///{folder}/sessions.db",
-}
-"""URL of each store, to be opened in a folder of the test's own."""
+__all__ = [
+    "ABSOLUTE",
+    "GAP",
+    "IDLE",
+    "POLICY",
+    "SERVED",
+    "STORES",
+    "UNABLE",
+    "FullStore",
+    "claim_of",
+    "fresh_url",
+    "id_of",
+    "opened",
+    "opening",
+    "session_of",
+    "world_of",
+]
 
-POLICY: Final = Policy(
-    idle_timeout=seconds(60),
-    absolute_timeout=seconds(240),
-    warning_timeout=seconds(20),
-    beat_interval=seconds(20),
-    activity_window=seconds(20),
-)
+STORES: Final = ("memory", "sqlite", "postgresql", "redis", "redis-cluster")
+"""Their names."""
 
-GAP: Final = 30_000
-"""Absence after which the tests' stores begin a new visit, milliseconds."""
+SERVED: Final = frozenset({"postgresql", "redis", "redis-cluster"})
+"""Those that need a server; it is started when the first test asks for it, and stopped when the tests are over."""
 
-IDLE: Final = POLICY.idle_timeout
+UNABLE: Final[dict[str, Collection[Need]]] = {"memory": (Need.REOPENABLE,)}
+"""What a store cannot do. All others can do everything."""
 
-ABSOLUTE: Final = POLICY.absolute_timeout
+_numbers: Final = count()
 
 
 class FullStore(Store, Listable, Sweepable, Watchable, Protocol):
     """A store with every optional ability."""
 
 
+def fresh_url(name: str, folder: Path) -> str:
+    """Tell the URL of an empty store: a new file, a new database on the server, or keys with a prefix of their own."""
+    number = next(_numbers)
+    if name == "memory":
+        return "memory://"
+    if name == "sqlite":
+        return f"sqlite:///{folder}/sessions{number}.db"
+    if name == "postgresql":
+        return _postgresql().database(f"fresh{number}")
+    if name == "redis":
+        return f"{_redis().url}?prefix=fresh{number}"
+    assert name == "redis-cluster", f"no store is called {name}"
+    return f"{_redis_cluster().url}?prefix=fresh{number}"
+
+
 def opened(name: str, folder: Path) -> tuple[FullStore, Archive]:
-    """Open one of `STORES`."""
-    store, archive = open_store(STORES[name].format(folder=folder))
+    """Open one of `STORES`, empty, and its archive."""
+    return _open(fresh_url(name, folder))
+
+
+def _open(url: str) -> tuple[FullStore, Archive]:
+    store, archive = open_store(url)
     assert isinstance(store, Listable)
     assert isinstance(store, Sweepable)
     assert isinstance(store, Watchable)
     return cast("FullStore", store), archive
 
 
-def id_of(name: str) -> str:
-    """Hash a made-up secret id."""
-    return hash_secret(name)
+@contextmanager
+def opening(name: str, folder: Path) -> Iterator[Opener[FullStore]]:
+    """Say to the kit how one of `STORES` is opened; what was made on a server is removed at the end of the block."""
+    homes: dict[FullStore, tuple[str, Archive]] = {}
+
+    def open_at(url: str) -> FullStore:
+        store, archive = _open(url)
+        homes[store] = url, archive
+        return store
+
+    def open_fresh() -> FullStore:
+        return open_at(fresh_url(name, folder))
+
+    def reopen(store: FullStore) -> FullStore:
+        return open_at(homes[store][0])
+
+    async def world(store: FullStore) -> World:
+        return await world_of(store, homes[store][1])
+
+    can_reopen = Need.REOPENABLE not in UNABLE.get(name, ())
+    try:
+        yield Opener(open_fresh, reopen=reopen if can_reopen else None, durable=can_reopen, world=world)
+    finally:
+        if name == "postgresql":
+            _drop({url.rpartition("/")[2] for url, _ in homes.values()})
 
 
-def claim_of(name: str, **says: Any) -> Claim:  # a claim's members are of many types
-    """Make a claim for the session of `session_of(name)`."""
-    return Claim(handle=f"handle-{name}", id_hash=id_of(name), **says)
+async def world_of(store: Store, archive: Archive) -> World:
+    """Show all views and visits that a store keeps: from its own tables where it has some, else through its archive."""
+    if isinstance(store, MemoryStore):
+        every_view = (view for by_name in store.views.values() for view in by_name.values())
+        return World.of(every_view, (visit for in_order in store.visits.values() for visit in in_order))
+    readers: Readers | None = getattr(store, "readers", None)
+    if readers is not None:
+        return World.of(await readers(_all, views, View), await readers(_all, visits, Visit))
+    source = archive._source
+    found = [one.visit for one in await source.visits(VisitFilter(limit=1_000_000))]
+    return World.of(await source.views(sorted({visit.handle for visit in found})), found)
 
 
-def session_of(
-    name: str, attributes: Mapping[str, object] | None = None, *, subject: str = "first@fund.example", now: int = START
-) -> Session:
-    """Begin a session with an id and a handle made from a name."""
-    return open_session(id_of(name), f"handle-{name}", subject, attributes or {}, policy=POLICY, now=now)
+def _all(connection: Connection, table: Table, kind: type[Record]) -> list[Record]:
+    return [record_of(row, kind) for row in connection.execute(table.select())]
+
+
+@cache
+def _servers() -> tuple[ExitStack, Path]:
+    """Hold the servers that run, and a folder for their logs, until the tests are over."""
+    running = ExitStack()
+    atexit.register(running.close)
+    return running, Path(running.enter_context(tempfile.TemporaryDirectory(prefix="stillhere-servers-")))
+
+
+@cache
+def _postgresql() -> Postgresql:
+    from tests.services import postgresql  # noqa: PLC0415  # drivers are loaded only where a server is wanted
+
+    running, folder = _servers()
+    return running.enter_context(postgresql(folder / "postgresql"))
+
+
+def _drop(databases: Collection[str]) -> None:
+    from psycopg import sql  # noqa: PLC0415  # as above
+
+    for database in databases:
+        _postgresql().execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+@cache
+def _redis() -> RedisServer:
+    from tests.services import redis_server  # noqa: PLC0415  # as above
+
+    running, folder = _servers()
+    return running.enter_context(redis_server(folder / "redis"))
+
+
+@cache
+def _redis_cluster() -> RedisCluster:
+    from tests.services import redis_cluster  # noqa: PLC0415  # as above
+
+    running, folder = _servers()
+    return running.enter_context(redis_cluster(folder / "cluster"))

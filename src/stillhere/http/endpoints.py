@@ -69,10 +69,6 @@ class SessionEndpoints:
         """Address of the client with its version, cacheable for a year."""
         return f"{self.config.prefix}/client.js?v={self._client_version}"
 
-    def route(self, path: str) -> Route | None:
-        """Tell which session route a path is, or None if it is none."""
-        return self._routes.get(path)
-
     def too_slow(self, timeout_s: int) -> Response:
         """Answer 408 to a message whose body does not arrive."""
         response = problem(408, f"The body did not arrive within {timeout_s} s.", headers=(("connection", "close"),))
