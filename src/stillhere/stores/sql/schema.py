@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -17,12 +18,18 @@ Record = TypeVar("Record")
 
 metadata: Final = MetaData()
 
+Sorted: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+"""Text that lists are sorted by: everywhere in the order of its code points, as Python and SQLite sort."""
+
+_ROOM: Final = {"fillfactor": 90}
+"""PostgreSQL writes a changed row beside the old one while its page has room: no index is touched by a beat."""
+
 sessions: Final = Table(
     "stillhere_sessions",
     metadata,
-    Column("handle", Text, primary_key=True),
+    Column("handle", Sorted, primary_key=True),
     Column("id_hash", Text, nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("subject", Sorted, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_active_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
@@ -33,21 +40,24 @@ sessions: Final = Table(
     Column("ended_by", Text),
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_at_and_ended_by_together"),
     sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
 )
 
 # Serves: list and end the sessions of one subject.
 Index("stillhere_sessions_by_subject", sessions.c.subject)
 # Serves: sweep, and the list of who is signed in. Holds living sessions only; no beat moves an entry in it.
-Index("stillhere_sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None))
+Index("stillhere_sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None)).info["dialect"] = "sqlite"
+# PostgreSQL has stillhere_sessions_due in its place, over due_at: a column of its own, that no portable query needs (sweep.sql).
 # Serves: forget. Holds ended sessions only.
-Index("stillhere_sessions_ended", sessions.c.ended_at, sqlite_where=sessions.c.ended_at.is_not(None))
+_is_over = sessions.c.ended_at.is_not(None)
+Index("stillhere_sessions_ended", sessions.c.ended_at, sqlite_where=_is_over, postgresql_where=_is_over)
 
 visits: Final = Table(
     "stillhere_visits",
     metadata,
-    Column("handle", Text, ForeignKey("stillhere_sessions.handle"), primary_key=True),
+    Column("handle", Sorted, ForeignKey("stillhere_sessions.handle"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("subject", Text, nullable=False),
+    Column("subject", Sorted, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
     Column("covered_until_at", BigInteger, nullable=False),
@@ -55,6 +65,7 @@ visits: Final = Table(
     Column("active_ms", BigInteger, nullable=False),
     Column("left_at", BigInteger),
     sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
 )
 
 # Serves: the archive's lists, newest first, of everybody and of one visitor.
@@ -64,8 +75,8 @@ Index("stillhere_visits_by_subject", visits.c.subject, visits.c.started_at)
 views: Final = Table(
     "stillhere_views",
     metadata,
-    Column("handle", Text, ForeignKey("stillhere_sessions.handle"), primary_key=True),
-    Column("view", Text, primary_key=True),
+    Column("handle", Sorted, ForeignKey("stillhere_sessions.handle"), primary_key=True),
+    Column("view", Sorted, primary_key=True),
     Column("visit", Integer, nullable=False),
     Column("tab", Text),
     Column("page", Text),
@@ -78,6 +89,7 @@ views: Final = Table(
     Column("lifecycle", Text),
     Column("seq", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
 )
 
 # SQLite cannot push: whoever watches reads here what is new. PostgreSQL notifies instead, and has no such table.

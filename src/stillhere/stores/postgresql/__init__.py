@@ -1,0 +1,1 @@
+"""PostgreSQL: statements in `.sql` files, sent by the batch over a few pipelined connections."""

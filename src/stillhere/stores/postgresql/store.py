@@ -1,0 +1,193 @@
+"""The store on PostgreSQL: any number of processes, every batch one round trip and one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, func, select
+
+from stillhere.core.records import Outcome, Session
+from stillhere.errors import SessionExists
+from stillhere.stores.postgresql.connect import ARCHIVE_TIMEOUT_S, make_ready, open_engine, read_url
+from stillhere.stores.postgresql.listener import Listener
+from stillhere.stores.postgresql.wires import Wires
+from stillhere.stores.sql.keeping import keep
+from stillhere.stores.sql.readers import Readers
+from stillhere.stores.sql.schema import record_of, sessions
+from stillhere.stores.sql.waves import waves
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from sqlalchemy import Connection
+
+    from stillhere.core.records import Claim, EndedBy
+    from stillhere.stores.protocol import Changed
+
+SWEPT_AT_ONCE: Final = 250
+"""Sessions that a sweep looks at in one transaction."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_session: Final = msgspec.json.Decoder(Session).decode
+_sessions: Final = msgspec.json.Decoder(list[Session]).decode
+_outcomes: Final = msgspec.json.Decoder(list[Outcome]).decode
+
+
+class _Swept(msgspec.Struct):
+    """What sweep.sql answers."""
+
+    looked_at: int
+    ended: list[Session]
+
+
+_swept: Final = msgspec.json.Decoder(_Swept).decode
+
+
+class PostgresqlStore:
+    """Keeps sessions, views and visits in a PostgreSQL database.
+
+    Claims go there as one JSON text, and records come back as one: both ends write and read it in C. What was answered is durable
+    (`synchronous_commit` is `on` or stronger). Nothing waits longer than about five seconds; then it is `StoreError`.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`, or `postgres://`; every parameter of libpq may follow as `?sslmode=...`.
+
+    Attributes:
+        readers: runs a query in a reading thread, for the archive.
+
+    Raises:
+        SettingsError: if the URL cannot be read.
+        StoreError: if the database cannot be reached or used, or was written by a newer version.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Reach the database and bring it to the newest version; connect for good when the first verb is called."""
+        parameters = read_url(url)
+        self._engine = open_engine(parameters)
+        try:
+            make_ready(self._engine)
+        finally:
+            self._engine.dispose()  # a process that is forked from here must not share a connection
+        self.readers = Readers(self._engine, timeout_s=ARCHIVE_TIMEOUT_S)
+        self._run = Wires(parameters)
+        self._listener = Listener(parameters)
+
+    async def create(self, session: Session) -> None:
+        """See `Store.create`."""
+        (handle,) = await self._run(("create", _columns(session)))
+        if handle is None:
+            raise SessionExists(session.handle)
+
+    async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
+        """See `Store.beat`."""
+        numbers = [b"%d" % now, b"%d" % visit_gap, b"%d" % touch_interval]
+        split = waves(claims)
+        _, *answers = await self._run(
+            ("lock", [_encode([claim.handle for claim in claims])]),
+            *(("beat", [_encode([claims[position] for position in wave]), *numbers]) for wave in split),
+        )
+        outcomes = [Outcome(session=None)] * len(claims)
+        for wave, answer in zip(split, answers, strict=True):
+            for position, outcome in zip(wave, _outcomes(answer or b""), strict=True):
+                outcomes[position] = outcome
+        return outcomes
+
+    async def get(self, handle: str) -> Session | None:
+        """See `Store.get`."""
+        (found,) = await self._run(("get", [handle.encode()]))
+        return None if found is None else _session(found)
+
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+        """See `Store.rotate`."""
+        (rotated,) = await self._run(("rotate", [handle.encode(), id_hash.encode(), new_id_hash.encode(), b"%d" % now]))
+        return None if rotated is None else _session(rotated)
+
+    async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
+        """See `Store.end`."""
+        ended, found = await self._run(("end", [handle.encode(), by.value.encode(), b"%d" % now]), ("get", [handle.encode()]))
+        return Outcome(session=None if found is None else _session(found), ended_now=ended is not None)
+
+    async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
+        """See `Listable.living`."""
+        if subject is not None:
+            (found,) = await self._run(("living_of", [b"%d" % now, b"%d" % limit, subject.encode()]))
+            return _sessions(found or b"[]")
+        query = select(sessions).where(_lives(now)).order_by(sessions.c.last_seen_at.desc(), sessions.c.handle).limit(limit)
+        return await self.readers(lambda connection: [record_of(row, Session) for row in connection.execute(query)])
+
+    async def count(self, *, now: int) -> int:
+        """See `Listable.count`."""
+        query = select(func.count()).select_from(sessions).where(_lives(now))
+        return await self.readers(lambda connection: connection.execute(query).scalar_one())
+
+    async def sweep(self, *, limit: int, now: int) -> list[Session]:
+        """See `Sweepable.sweep`. Looks at those who are due, a few in each transaction, so that no beat waits for long."""
+        clock = asyncio.get_running_loop().time
+        ended: list[Session] = []
+        while True:
+            began_at = clock()
+            (told,) = await self._run(("sweep", [b"%d" % now, b"%d" % (limit - len(ended)), b"%d" % SWEPT_AT_ONCE]))
+            swept = _swept(told or b"")
+            ended += swept.ended
+            if swept.looked_at < SWEPT_AT_ONCE:
+                return ended
+            await asyncio.sleep(clock() - began_at)  # there is more, for now or the next call: half of the time is the beats'
+            if len(ended) >= limit:
+                return ended
+
+    async def forget(self, *, ended_before: int, limit: int) -> int:
+        """See `Sweepable.forget`."""
+        (forgotten,) = await self._run(("forget", [b"%d" % ended_before, b"%d" % limit]))
+        return int(forgotten or 0)
+
+    async def keep(self, changes: Sequence[Changed]) -> None:
+        """See `ArchiveSink.keep`."""
+        await self.readers(_keep, changes)
+
+    def watch(self) -> AsyncGenerator[str | None]:
+        """See `Watchable.watch`. Takes one connection more, whoever watches in this process."""
+        return self._listener.watch()
+
+    async def ping(self) -> None:
+        """See `Store.ping`. Takes a transaction id, so that a server that cannot write is found out."""
+        await self._run(("ping", []))
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._run.close()
+        await self._listener.close()
+        await asyncio.to_thread(self._close_readers)
+
+    def _close_readers(self) -> None:
+        self.readers.close()
+        self._engine.dispose()
+
+
+def _lives(now: int) -> ColumnElement[bool]:
+    deadline = func.least(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
+    return and_(sessions.c.ended_at.is_(None), deadline > now)
+
+
+def _keep(connection: Connection, changes: Sequence[Changed]) -> None:
+    # In the order of their handles, as lock.sql goes: several processes may keep the same ones.
+    keep(connection, sorted(changes, key=lambda changed: changed.handle))
+    connection.commit()
+
+
+def _columns(session: Session) -> list[bytes | None]:
+    """Write a session's columns in the order of create.sql."""
+    return [
+        session.handle.encode(),
+        session.id_hash.encode(),
+        session.subject.encode(),
+        b"%d" % session.created_at,
+        b"%d" % session.last_active_at,
+        b"%d" % session.last_seen_at,
+        b"%d" % session.absolute_end_at,
+        b"%d" % session.idle_timeout,
+        _encode(session.attributes),
+        None if session.ended_at is None else b"%d" % session.ended_at,
+        None if session.ended_by is None else session.ended_by.value.encode(),
+    ]
