@@ -1,0 +1,25 @@
+-- Units: none. Uses every command that the store uses, on keys of its own, so that a missing right is found at start.
+-- KEYS: two, deleted in the end. ARGV: channel, for a word nobody takes for a handle.
+local one, two = KEYS[1], KEYS[2]
+redis.call('UNLINK', one, two)
+redis.call('HSETNX', one, 'a', 'b')
+redis.call('HSET', one, 'a', 'c')
+redis.call('HGET', one, 'a')
+redis.call('HMGET', one, 'a', 'b')
+redis.call('HGETALL', one)
+redis.call('PTTL', one)
+redis.call('PEXPIRE', one, 60000)
+redis.call('HDEL', one, 'a')
+redis.call('EXISTS', one)
+redis.call('INCR', one)
+redis.call('UNLINK', one)
+redis.call('SETBIT', one, 1, 1)
+redis.call('ZADD', two, 1, 'a')
+redis.call('ZCOUNT', two, 0, 1)
+redis.call('ZSCORE', two, 'a')
+redis.call('ZRANGE', two, 0, 0)
+redis.call('ZRANGEBYSCORE', two, 0, 1)
+redis.call('ZREM', two, 'a')
+redis.call('PUBLISH', ARGV[1], '')
+redis.call('UNLINK', one, two)
+return 1

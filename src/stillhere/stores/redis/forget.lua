@@ -1,0 +1,21 @@
+-- Units: none. Deletes sessions that have ended, with their visits and views.
+-- KEYS: sessions, marks, which indexes are filled, then index and views of each. ARGV: 1 if changes are marked, then handle, and number
+-- of the index in its part, of each. Answers how many were deleted.
+local sessions, marks, filled = KEYS[1], KEYS[2], KEYS[3]
+local forgotten = 0
+for n = 2, #ARGV, 2 do
+  local handle, index, views = ARGV[n], KEYS[n + 2], KEYS[n + 3]
+  local raw = redis.call('HGET', sessions, handle)
+  -- What still waits for the archive stays until it is there.
+  local waits = ARGV[1] == '1' and redis.call('ZSCORE', marks, handle)
+  if raw and read_session(raw).ended_at and not waits then
+    redis.call('ZREM', marks, handle)
+    redis.call('ZREM', index, handle)
+    redis.call('UNLINK', views)
+    forgotten = forgotten + redis.call('HDEL', sessions, handle)
+    if redis.call('EXISTS', index) == 0 then
+      redis.call('SETBIT', filled, ARGV[n + 1], 0)
+    end
+  end
+end
+return forgotten
