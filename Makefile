@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 RUN := .venv/bin
 
-.PHONY: help demo test check fix nightly client pictures lock clean venv node chromium
+.PHONY: help demo test check fix nightly bench client pictures lock clean venv node chromium services
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -14,8 +14,9 @@ help: ## this list
 demo: venv ## serve the demo at http://127.0.0.1:8000 (PORT to change)
 	@exec $(RUN)/stillhere demo --store sqlite:///var/demo.db --port $(PORT)
 
-test: chromium check ## everything: the fast loop, then the program, faults and a real browser
-	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e
+test: chromium services check ## everything: the fast loop, then real servers, the program, faults and a real browser
+	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --cov --cov-report= --cov-fail-under=0
+	$(RUN)/coverage report --include='*/stores/__init__.py,*/stores/sql/*,*/stores/redis/*,*/stores/postgresql/*' --fail-under=100
 	$(RUN)/pytest -q tests/e2e --numprocesses 2 --dist worksteal
 
 check: venv node ## the fast loop: format, lint, types, imports, unit tests of both languages
@@ -37,6 +38,9 @@ nightly: test ## the same with many more random examples, and the slow proofs
 client: node ## build the client into the package
 	cd client && npm run --silent build
 
+bench: ## measure beside the peers; writes benchmarks/results and docs/benchmarks.md
+	benchmarks/run
+
 pictures: venv chromium ## take the pictures of the documents anew
 	$(RUN)/python -m tests.e2e.pictures
 
@@ -45,7 +49,7 @@ lock: venv ## write requirements.lock anew from pyproject.toml
 	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra postgresql --extra redis --extra dev -o requirements.lock pyproject.toml
 
 clean: ## remove what the other verbs made; the demo's data stays
-	rm -rf .venv .bootstrap client/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
+	rm -rf .venv .bootstrap client/node_modules benchmarks/.peers benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
 
 venv:
 	@scripts/need-venv
@@ -55,3 +59,6 @@ node:
 
 chromium:
 	@scripts/need-chromium
+
+services: venv
+	@scripts/need-services
