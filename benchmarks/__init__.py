@@ -1,0 +1,1 @@
+"""Measures stillhere beside its peers: `benchmarks/run`."""

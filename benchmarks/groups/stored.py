@@ -1,0 +1,107 @@
+"""Whether a beat costs more, the more sessions are stored; what a session takes; and how beats fare while many ends are recorded."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import msgspec
+from psycopg import sql
+
+from benchmarks import verify
+from benchmarks.measure import BenchmarkError, alternate, measure
+from benchmarks.rows import Goal, row
+from benchmarks.services import STORES
+from benchmarks.sides import Stage
+from tests.services import Postgresql, RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.measure import Side
+    from benchmarks.rows import Row, Scale
+    from benchmarks.services import Services
+    from tests.services.process import Server
+
+FLAT = Goal(1.15, "at most")
+SMALL = Goal(300, "at most")
+CALM = Goal(3, "at most")
+
+
+def stored(stage: Stage, services: Services, scale: Scale) -> list[Row]:
+    """Measure every store with few, many and very many sessions in it."""
+    rows: list[Row] = []
+    for kind in STORES:
+        # A stage for each: a million sessions in memory are let go before the next million come.
+        folder = stage.folder / kind
+        folder.mkdir()
+        with Stage(folder, people=scale.sampled) as own:
+            rows += _stored(kind, own, services, scale)
+    return rows
+
+
+def _stored(kind: str, stage: Stage, services: Services, scale: Scale) -> list[Row]:
+    stores = {count: services.store(kind) for count in scale.stored}
+    most = scale.stored[-1]
+    empty = _bytes(*stores[most])
+    sides = {}
+    for count, (url, databases) in stores.items():
+        lapsed = scale.lapsed if count == most else 0
+        sides[count] = stage.embedded(f"{kind}, {count:,} stored", url, databases=databases, stored=count, lapsed=lapsed)
+        verify.touches(sides[count])
+    if kind == "memory":
+        few, many = (_resident(sides[count].server) for count in (scale.stored[0], most))
+        size = (many - few) / (most - scale.stored[0])
+    else:
+        size = (_bytes(*stores[most]) - empty) / (most + scale.lapsed)
+    made = row(f"a session in {kind}", [size], "bytes", group="bytes for each session", goal=SMALL if kind == "redis" else None)
+    found = alternate(list(sides.values()), rounds=scale.rounds, seconds=1)
+    cpu = {count: [round_.cpu_us + round_.database_us for round_ in found[side.name]] for count, side in sides.items()}
+    least = (f"{scale.stored[0]:,} stored", cpu[scale.stored[0]])
+    rows = [row(sides[count].name, cpu[count], "µs/beat", group="sessions stored", peer=least, goal=FLAT) for count in scale.stored[1:]]
+    return [*rows, made, *([] if kind == "memory" else [_swept(kind, sides[most], scale)])]
+
+
+def _swept(kind: str, side: Side, scale: Scale) -> Row:
+    """Record the ends of all that lapsed while beats go on; compare the slowest hundredth with quiet times."""
+    swept: list[int] = []
+    sweep = threading.Thread(target=lambda: swept.append(verify.ask(side, "GET", "/bench/sweep", timeout_s=600).body))
+    quiet = [measure(side, seconds=1).p99_us / 1000 for _ in range(scale.rounds)]
+    sweep.start()
+    busy = []
+    while sweep.is_alive():
+        busy.append(measure(side, seconds=1).p99_us / 1000)
+    sweep.join()
+    if swept != [scale.lapsed]:
+        raise BenchmarkError(f"{side.name}: {scale.lapsed} sessions had lapsed, and {swept} were swept")
+    during = busy[:-1] or busy  # the sweep ended within the last
+    name = f"p99 while {scale.lapsed:,} of {scale.stored[-1]:,} lapse, {kind}"
+    made = row(name, [median(during)], "ms", group="sweeping", peer=("quiet", [median(quiet)]), goal=CALM)
+    return msgspec.structs.replace(made, rounds=during, peer_rounds=quiet)
+
+
+def _bytes(url: str, databases: Sequence[Server]) -> int:
+    """Tell how much a store takes; 0 for one in memory."""
+    for server in databases:
+        if isinstance(server, RedisServer):
+            return int(server.ask("INFO", "memory")["used_memory"])
+        if isinstance(server, Postgresql):
+            tables = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'stillhere%'"
+            return int(server.execute(sql.SQL(tables), database=url.rpartition("/")[2])[0][0])
+    file = Path(url.partition("///")[2])
+    if not file.is_file():
+        return 0
+    with closing(sqlite3.connect(file)) as connection:
+        pages, page = (connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+    return int(pages * page)
+
+
+def _resident(server: Server) -> int:
+    """Tell how much memory a server's processes have."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) for pid in server.pids)
+    return pages * os.sysconf("SC_PAGE_SIZE")
