@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from stillhere.adapters import asgi
+from stillhere.adapters import bodies
 from stillhere.adapters.asgi import SessionRoutes, session_of
 from stillhere.core.policy import Policy, RequestsExtend, hours, minutes
 from stillhere.core.records import EndedBy
@@ -280,9 +280,36 @@ async def test_another_answer_may_be_given_while_the_store_is_down() -> None:
     assert (answer.status_code, answer.text) == (503, "one moment")
 
 
+async def test_a_request_that_is_cancelled_stays_cancelled() -> None:
+    """A server that stops a request while its body is read is obeyed, and nothing is answered."""
+    sent: list[Any] = []
+    reading = asyncio.Event()
+
+    async def never() -> Any:
+        reading.set()
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/session/beat", "query_string": b"", "headers": [], "client": None}
+    answering = wrapped(never_asked())
+
+    async def answer() -> None:
+        await answering(scope, never, send)
+
+    request = asyncio.ensure_future(answer())
+    await reading.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert sent == []
+
+
 async def test_a_body_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that dawdles gets 408 and changes nothing; it holds up neither a worker nor a stop."""
-    monkeypatch.setattr(asgi, "BODY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(bodies, "_LOOK_EVERY_S", 0.01)
     sent: list[Any] = []
 
     async def never() -> Any:

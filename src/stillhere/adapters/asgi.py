@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from stillhere.adapters.bodies import BODY_TIMEOUT_S, Bodies, BrokeOff, may_follow
 from stillhere.core.policy import RequestsExtend
-from stillhere.core.wire import MAX_BODY_BYTES
 from stillhere.errors import StillhereError, StoreError
 from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
 from stillhere.http.endpoints import ANSWER_HEADERS, NEVER_CACHED, SessionEndpoints, unavailable
@@ -26,11 +23,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-BODY_TIMEOUT_S: Final = 10
-"""How long the body of a message may take; it is small, and an honest one is here at once."""
-
-_SAY_SO: Final = frozenset({"1.0", "1.1"})
 
 _READ: Final = {name.encode("ascii"): name for name in READ_HEADERS}
 
@@ -125,6 +117,7 @@ class SessionMiddleware:
         """Wrap once."""
         self._app = app
         self.endpoints = SessionEndpoints(manager, config)
+        self._answer = _Answering(self.endpoints)
         self._when_down = when_down
         self._untouched = frozenset(untouched)
         self._untouched_folders = tuple(path for path in untouched if path.endswith("/"))
@@ -136,7 +129,7 @@ class SessionMiddleware:
             return
         path = scope["path"]
         if self.endpoints.owns(path):
-            await _answer(self.endpoints, scope, receive, send)
+            await self._answer(scope, receive, send)
             return
         if path in self._untouched or path.startswith(self._untouched_folders):
             await self._app(scope, receive, send)
@@ -179,12 +172,13 @@ class SessionRoutes:
     def __init__(self, manager: SessionManager, config: HttpConfig | None = None) -> None:
         """Offer the routes."""
         self.endpoints = SessionEndpoints(manager, config)
+        self._answer = _Answering(self.endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one connection."""
         if scope["type"] != "http":
             raise StillhereError(f"the session routes speak http only, not {scope['type']}")
-        await _answer(self.endpoints, scope, receive, send)
+        await self._answer(scope, receive, send)
 
 
 def session_of(scope: Scope) -> RequestSession:
@@ -201,57 +195,47 @@ def session_of(scope: Scope) -> RequestSession:
     return found
 
 
-async def _answer(endpoints: SessionEndpoints, scope: Scope, receive: Receive, send: Send) -> None:
-    request = request_of(scope)
-    if _has_body(request, scope):
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await _read(receive)
-        except TimeoutError:
-            await send_response(endpoints.too_slow(BODY_TIMEOUT_S), send)
-            return
-        if body is None:
-            return
-        request = msgspec.structs.replace(request, body=body)
-    await send_response(await endpoints.answer(request), send)
+class _Answering:
+    """Carries requests to the session routes and their answers back."""
+
+    def __init__(self, endpoints: SessionEndpoints) -> None:
+        self._endpoints = endpoints
+        self._bodies = Bodies()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers_of(scope)
+        body = b""
+        if may_follow(headers, scope.get("http_version")):
+            try:
+                body = await self._bodies.read(receive)
+            except BrokeOff:
+                return
+            except TimeoutError:
+                await send_response(self._endpoints.too_slow(BODY_TIMEOUT_S), send)
+                return
+        await send_response(await self._endpoints.answer(request_of(scope, headers, body)), send)
 
 
-def _has_body(request: Request, scope: Scope) -> bool:
-    """Tell whether a body may follow: in HTTP/1 only where a header announces it (RFC 9112 section 6.3), later versions need not say."""
-    if scope.get("http_version") not in _SAY_SO:
-        return True
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Read a body, but never more of it than is needed to know that it is too large; None if it broke off."""
-    chunks: list[bytes] = []
-    size = 0
-    while size <= MAX_BODY_BYTES:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if not message.get("more_body", False):
-            break
-    return b"".join(chunks)[: MAX_BODY_BYTES + 1]
-
-
-def request_of(scope: Scope) -> Request:
-    """Build a request, without its body, from an ASGI scope."""
+def _headers_of(scope: Scope) -> dict[str, str]:
+    """Read the headers that anybody here reads."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name = _READ.get(raw_name)
         if name is not None:
             value = raw_value.decode("latin-1")
             headers[name] = value if name not in headers else f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+    return headers
+
+
+def request_of(scope: Scope, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Request:
+    """Build a request from an ASGI scope; its headers, if they were read already, and its body may be given."""
     client = scope.get("client")
     return Request(
         method=scope["method"],
         path=scope["path"],
-        headers=headers,
+        headers=_headers_of(scope) if headers is None else headers,
         query=scope["query_string"].decode("latin-1"),
+        body=body,
         client=client[0] if client else None,
         scheme=scope.get("scheme", "http"),
     )

@@ -84,13 +84,13 @@ def _open_redis(url: str, archive_url: str | None) -> tuple[Store, Archive]:
     _load("stillhere.stores.redis.check").check(url)
     if archive_url is None:
         store = redis.RedisStore(url)
-        return store, Archive(_load("stillhere.stores.redis.source").RedisSource(store))
+        return store, Archive(_load("stillhere.archive.redis").RedisSource(store))
     sink = _open_sql(_kind(archive_url), archive_url)
     store = redis.RedisStore(url, marks_changes=True)
     return store, Archive(_load("stillhere.archive.sql").SqlSource(sink.readers), Archiver(store, sink))
 
 
-_EXTRAS: Final = {"psycopg": "postgresql", "redis": "redis"}
+_EXTRAS: Final = {"psycopg": "postgresql", "redis": "redis", "hiredis": "redis"}
 
 
 def _load(module: str) -> Any:  # noqa: ANN401  # as above

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-LOOKS = 100
+LOOKS = 25
 """Sessions that one call of a script looks at while it sweeps, so that beats never wait long behind it."""
 
 HANDFUL = 500
