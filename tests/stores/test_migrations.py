@@ -9,18 +9,50 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine
+from msgspec.structs import replace
+from sqlalchemy import Connection, MetaData, create_engine, text
 
+from stillhere.core.records import View, Visit
 from stillhere.errors import StoreError
+from stillhere.stores import open_store
+from stillhere.stores.protocol import Sweepable
 from stillhere.stores.sql import migrations
 from stillhere.stores.sql.schema import metadata
 from stillhere.stores.sqlite.store import SqliteStore
-from tests.stores.every import session_of
+from tests.stores.every import IDLE, session_of
+from tests.support import START
+
+VISIT = Visit(
+    handle="handle-a",
+    number=1,
+    subject="first@fund.example",
+    started_at=START,
+    last_seen_at=START + 9,
+    covered_until_at=START + 9,
+    visible_ms=9,
+    active_ms=3,
+)
+VIEW = View(
+    handle="handle-a",
+    view="v",
+    visit=1,
+    tab="t",
+    page="/a",
+    title="A",
+    opened_at=START,
+    last_seen_at=START + 9,
+    visible_ms=9,
+    active_ms=3,
+    scroll_pct=12.5,
+    seq=4,
+)
 
 
 @pytest.fixture
@@ -99,6 +131,36 @@ def test_opening_again_does_not_load_alembic(file: Path) -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+async def test_a_database_of_the_first_revision_is_brought_forward(tmp_path: Path) -> None:
+    """Sessions, visits and views of an older version are all there afterwards, and are swept and ended like new ones."""
+    file = tmp_path / "sessions.db"
+    engine = create_engine(f"sqlite:///{file}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for table, record in (
+            ("sessions", {**msgspec.to_builtins(session_of("a")), "attributes": '{"role": "admin"}'}),
+            ("visits", msgspec.to_builtins(VISIT)),
+            ("views", msgspec.to_builtins(VIEW)),
+        ):
+            names = ", ".join(record)
+            values = ", ".join(f":{name}" for name in record)
+            connection.execute(text(f"INSERT INTO stillhere_{table} ({names}) VALUES ({values})"), record)  # noqa: S608  # our own names
+    engine.dispose()
+    store, archive = open_store(f"sqlite:///{file}")
+    session = replace(session_of("a"), attributes={"role": "admin"})
+    assert await store.get("handle-a") == session
+    found = await archive.visit("handle-a.1", beat_interval=1, now=START)
+    assert found is not None
+    assert (found[0].visible_ms, found[1]) == (VISIT.visible_ms, [VIEW])
+    assert isinstance(store, Sweepable)
+    assert await store.sweep(limit=10, now=START + IDLE - 1) == []
+    assert [swept.handle for swept in await store.sweep(limit=10, now=START + IDLE)] == ["handle-a"]
+    await store.close()
+
+
 @pytest.mark.parametrize("revision", ["9999", "1975ea83b712", "*", "0001_sessions"])
 def test_an_unknown_revision_is_refused(file: Path, revision: str) -> None:
     """A database of a newer version, or of another program, is left alone, and the sentence says what to do."""
@@ -107,7 +169,7 @@ def test_an_unknown_revision_is_refused(file: Path, revision: str) -> None:
     with pytest.raises(StoreError) as refused:
         SqliteStore(f"sqlite:///{file}")
     assert str(refused.value) == (
-        f"the session store is at revision {revision!r}, which this version of stillhere does not know (its newest is '0001'); "
+        f"the session store is at revision {revision!r}, which this version of stillhere does not know (its newest is '0002'); "
         "upgrade stillhere, or use another file if this one belongs to another program"
     )
     with closing(sqlite3.connect(file)) as connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ sessions: Final = Table(
     Column("attributes", JSON, nullable=False),
     Column("ended_at", BigInteger),
     Column("ended_by", Text),
+    # Never later than the deadline; sweep puts it off for those who were active since.
+    Column("due_at", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_at_and_ended_by_together"),
     sqlite_with_rowid=False,
     postgresql_with=_ROOM,
@@ -46,8 +48,8 @@ sessions: Final = Table(
 # Serves: list and end the sessions of one subject.
 Index("stillhere_sessions_by_subject", sessions.c.subject)
 # Serves: sweep, and the list of who is signed in. Holds living sessions only; no beat moves an entry in it.
-Index("stillhere_sessions_living", sessions.c.absolute_end_at, sqlite_where=sessions.c.ended_at.is_(None)).info["dialect"] = "sqlite"
-# PostgreSQL has stillhere_sessions_due in its place, over due_at: a column of its own, that no portable query needs (sweep.sql).
+_lives = sessions.c.ended_at.is_(None)
+Index("stillhere_sessions_due", sessions.c.due_at, sqlite_where=_lives, postgresql_where=_lives)
 # Serves: forget. Holds ended sessions only.
 _is_over = sessions.c.ended_at.is_not(None)
 Index("stillhere_sessions_ended", sessions.c.ended_at, sqlite_where=_is_over, postgresql_where=_is_over)

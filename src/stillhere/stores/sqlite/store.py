@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
+from stillhere.core.rules import deadline
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.sql.keeping import keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
@@ -41,6 +42,9 @@ _VIEWLESS: Final = ("place", "choose_visit", "begin_visit", "grow_visit")
 
 TOLD_LIMIT: Final = 10_000
 """Ends that are kept for those who watch. Who falls further behind looks at all it holds."""
+
+LOOKS: Final = 100
+"""Sessions that one transaction of the sweep looks at, so that a beat never waits long behind it."""
 
 WATCH_INTERVAL_S: Final = 0.25
 """How often one who watches looks; an end is to be known in open pages within a second."""
@@ -76,6 +80,8 @@ class SqliteStore:
                     upgrade(connection)
                 self._connection = self._engine.connect()
                 with self._transaction() as cursor:
+                    # 64 MB; with the default of 2 every beat among a million sessions reads its pages anew.
+                    cursor.execute("PRAGMA cache_size = -65536")
                     cursor.execute(self._sql["claims"])
             except BaseException:
                 self._engine.dispose()
@@ -90,7 +96,7 @@ class SqliteStore:
     def _create(self, session: Session) -> None:
         try:
             with self._transaction():
-                self._connection.execute(sessions.insert(), msgspec.to_builtins(session))
+                self._connection.execute(sessions.insert(), msgspec.to_builtins(session) | {"due_at": deadline(session)})
         except IntegrityError as error:
             raise SessionExists(session.handle) from error
 
@@ -163,15 +169,22 @@ class SqliteStore:
         return await self.readers(lambda connection: [record_of(row, Session) for row in connection.execute(query)])
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
-        """See `Sweepable.sweep`. Looks for candidates beside the writer, so that beats do not wait behind the search."""
-        lapsed = select(sessions.c.handle).where(sessions.c.ended_at.is_(None), _deadline <= now).limit(limit)
-        handles = await self.readers(lambda connection: list(connection.execute(lapsed).scalars()))
-        return await self._write(self._sweep, handles, now) if handles else []
+        """See `Sweepable.sweep`. In short transactions, and it looks for candidates beside the writer: beats do not wait for either."""
+        due = select(sessions.c.handle).where(sessions.c.ended_at.is_(None), sessions.c.due_at <= now).order_by(sessions.c.due_at)
+        swept: list[Session] = []
+        while len(swept) < limit:
+            query = due.limit(min(limit - len(swept), LOOKS))
+            handles = await self.readers(lambda connection, query=query: list(connection.execute(query).scalars()))
+            if not handles:
+                break
+            swept += await self._write(self._sweep, handles, now)
+        return swept
 
     def _sweep(self, handles: Sequence[str], now: int) -> list[Session]:
         with self._transaction() as cursor:
             parameters = {"handles": json.dumps(handles), "now": now}
             ended = [row[0] for row in cursor.execute(self._sql["sweep"], parameters)]
+            cursor.execute(self._sql["put_off"], parameters)
             self._tell(ended)
             self._connection.execute(ends.delete().where(ends.c.number <= select(func.max(ends.c.number)).scalar_subquery() - TOLD_LIMIT))
             found = self._connection.execute(select(sessions).where(sessions.c.handle.in_(ended)))
