@@ -14,6 +14,7 @@
  * @property {number} nextBeatMs
  * @property {boolean} canExtend
  * @property {string | null} [accessTokenExpiresAt]
+ * @property {number} [touchMs]  how much later than it happened the server may know of activity; the spans above are the certain ones
  * @property {string} [reason]  only in the answer of /session/end
  *
  * @typedef {object} Over  why and when the session ended

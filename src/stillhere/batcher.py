@@ -7,7 +7,6 @@ sync to disk serve many beats. Sessions take turns: one that sends a long queue 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -69,7 +68,7 @@ class Batcher:
     def __init__(self, send: Callable[[Sequence[Claim]], Awaitable[Sequence[Outcome]]]) -> None:
         """Start empty; nothing runs until a claim arrives."""
         self._send = send
-        self._queues: dict[str, deque[_Waiting]] = {}  # by handle; whoever is first is next
+        self._queues: dict[str, list[_Waiting]] = {}  # by handle; whoever is first is next, and nearly all wait with one claim
         self._waiting = 0
         self._sending: asyncio.Task[None] | None = None
         self._batches = self._claims = self._largest = self._refused = self._failed = 0
@@ -107,11 +106,11 @@ class Batcher:
         loop = asyncio.get_running_loop()
         since_s = loop.time()
         waiting = [_Waiting(claim, loop.create_future(), since_s) for claim in claims]
-        queue = self._queues.get(claims[0].handle)
-        if queue is None:
-            self._queues[claims[0].handle] = deque(waiting)
+        handle = claims[0].handle
+        if handle in self._queues:
+            self._queues[handle] += waiting
         else:
-            queue.extend(waiting)
+            self._queues[handle] = waiting.copy()
         self._waiting += len(waiting)
         if self._sending is None or self._sending.done():  # done: it was cancelled before it began
             self._sending = loop.create_task(self._run())
@@ -144,7 +143,7 @@ class Batcher:
         while self._queues and len(batch) < BATCH_LIMIT:
             for handle in list(islice(self._queues, BATCH_LIMIT - len(batch))):
                 queue = self._queues.pop(handle)
-                batch.append(queue.popleft())
+                batch.append(queue.pop(0))
                 if queue:
                     self._queues[handle] = queue
         left_s = asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from stillhere.core.policy import build_policy
+from stillhere.core.policy import Policy, build_policy
 from stillhere.core.records import EndedBy, View, Visit
 from stillhere.core.wire import Beat, write_answer
 from stillhere.manager import SessionManager, Verdict
@@ -27,6 +27,7 @@ SPANS_OF_POLICY = {
     "beatIntervalMs": "beat_interval",
     "activityWindowMs": "activity_window",
     "visitGapMs": "visit_gap",
+    "touchIntervalMs": "touch_interval",
     "beatsExtend": "beats_extend",
 }
 
@@ -46,7 +47,7 @@ async def play(case: Mapping[str, Any]) -> None:
         handle = started.session.handle
         for step in case["steps"]:
             clock.now = START + step["atMs"]
-            told = tell(await take(manager, started.secret, step))
+            told = tell(await take(manager, started.secret, step), policy)
             assert {name: told.get(name) for name in step["expect"]} == step["expect"], f"at {step['atMs']}"
             compare_visits(step, store.visits.get(handle, []))
         compare_visits(case, store.visits.get(handle, []))
@@ -66,10 +67,10 @@ async def take(manager: SessionManager, secret: str, step: Mapping[str, Any]) ->
     return await manager.look(secret)
 
 
-def tell(verdict: Verdict) -> dict[str, Any]:
+def tell(verdict: Verdict, policy: Policy) -> dict[str, Any]:
     """Put a verdict as the vectors put it."""
     if verdict.standing is not None:
-        answer: dict[str, Any] = json.loads(write_answer(verdict.standing, verdict.next_beat_ms))
+        answer: dict[str, Any] = json.loads(write_answer(verdict.standing, verdict.next_beat_ms, policy.touch_interval))
         return answer
     return {} if verdict.ending is None else {"reason": verdict.ending.by.value, "endedAtMs": verdict.ending.at - START}
 
