@@ -37,3 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clock() -> FakeClock:
     """Give a clock that stands still until it is moved."""
     return FakeClock()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On continuous integration a skipped test is a failure: everything a test needs is set up there."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -71,6 +71,13 @@ class StoreError(StillhereError):
         self.retry_after = retry_after
 
 
+class StoreRefused(StillhereError):
+    """The database refused a claim or a record for what it says. The store is well; trying again will not help.
+
+    Whoever sends several at once finds the one at fault, so that it fails alone.
+    """
+
+
 class BadCursor(StillhereError, ValueError):
     """A list was to go on from a cursor that is none.
 

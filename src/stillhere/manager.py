@@ -9,20 +9,19 @@ import asyncio
 import logging
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from stillhere.batcher import Batcher, Batching
 from stillhere.clock import system_clock
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id, write_handle, write_id
-from stillhere.core.policy import Policy
-from stillhere.core.records import Claim, EndedBy, Ending, Outcome, Session, Standing
+from stillhere.core.policy import Policy, seconds
+from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.core.rules import claim_of, ending, is_id_of, next_beat_in, open_session, standing
 from stillhere.errors import SettingsError, StoreError
 from stillhere.stores import open_store
 from stillhere.stores.protocol import Immediate, Listable
 from stillhere.upkeep import forget_all, sweep_all
+from stillhere.verdicts import NO_SESSION, Started, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,47 +31,12 @@ if TYPE_CHECKING:
     from stillhere.core.wire import Beat
     from stillhere.stores.protocol import Store
 
+__all__ = ["NO_SESSION", "SessionManager", "Started", "Verdict"]
+
 logger = logging.getLogger("stillhere")
 
-
-class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that has just begun, or has a new id.
-
-    Attributes:
-        secret: the secret id, for the cookie. It is nowhere else; keep it out of logs.
-        session: the record.
-    """
-
-    secret: str
-    session: Session
-
-    def __repr__(self) -> str:
-        """Show the session's public name only."""
-        return f"Started(session={self.session.handle!r})"
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What was found of a session.
-
-    Attributes:
-        session: the record, or None if there is no such session.
-        ending: when and why it ended, or None while it lives.
-        standing: how it stands, or None if it does not live.
-        next_beat_ms: visible milliseconds until the next beat is wanted; 0 if it does not live.
-    """
-
-    session: Session | None = None
-    ending: Ending | None = None
-    standing: Standing | None = None
-    next_beat_ms: int = 0
-
-    @property
-    def is_alive(self) -> bool:
-        """The session is there and has not ended."""
-        return self.standing is not None
-
-
-NO_SESSION = Verdict()
+SETTLING_MS: Final = seconds(10)
+"""Longer than any beat is on its way to a store; then it is answered, or its store gave up."""
 
 
 class SessionManager:
@@ -152,20 +116,21 @@ class SessionManager:
                 (OWASP ASVS 5.0 item 7.2.4).
 
         Raises:
+            ValueError: if the subject is longer than 2,000 bytes, or it or the attributes hold what no store can keep.
             StoreError: if the store cannot be reached.
         """
         handle = write_handle(self._random_bytes(HANDLE_BYTES))
         secret = write_id(handle, self._random_bytes(SECRET_BYTES))
         session = open_session(hash_secret(secret), handle, subject, attributes or {}, policy=self.policy, now=self.clock())
-        await self.store.create(session)
-        if replaces is not None:
-            try:
+        try:
+            await self.store.create(session)
+            if replaces is not None:
                 await self.end(replaces, EndedBy.REPLACED)
-            except StoreError:
-                # Nobody will learn the new secret; do not leave its session behind if it can be helped.
-                with suppress(StoreError):
-                    await self.store.end(handle, EndedBy.REVOKED, now=self.clock())
-                raise
+        except StoreError:
+            # It may be there although the store did not say so. Nobody will learn its secret; do not leave it behind if it can be helped.
+            with suppress(StoreError):
+                await self.store.end(handle, EndedBy.REVOKED, now=self.clock())
+            raise
         self._announce(self._on_started, session)
         return Started(secret=secret, session=session)
 
@@ -187,7 +152,7 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claim = Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, chosen=chosen)
-        return self._verdict(self._answer_now(self._immediate, [claim]) if self._immediate else await self._batcher.submit([claim]))
+        return self._verdict(await self._submit([claim]))
 
     async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
         """Take in what a client says.
@@ -211,16 +176,24 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claims = [claim_of(beat, handle=handle, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
-        outcome = self._answer_now(self._immediate, claims) if self._immediate else await self._batcher.submit(claims)
-        return self._verdict(outcome, visible_ms=beats[-1].visible_ms)
+        return self._verdict(await self._submit(claims), visible_ms=beats[-1].visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
         """Extend a session because its person chose to stay: always in full, whatever the policy's touch interval."""
         return await self._touch(secret, active_ago_ms=0, chosen=True)
 
     async def look(self, secret: str | None) -> Verdict:
-        """Tell how a session stands. Writes nothing at all."""
-        return self._verdict(Outcome(session=await self._find(secret)))
+        """Tell how a session stands. Writes nothing at all.
+
+        Raises:
+            StoreError: if the store cannot be reached; or if the session is over since a moment ago and no end is recorded yet, for a
+                beat that came in time may still be on its way. An end that was told once is final.
+        """
+        session = await self._find(secret)
+        over = None if session is None or self._immediate else ending(session, now=self.clock())
+        if session is not None and over is not None and session.ended_at is None and self.clock() - over.at < SETTLING_MS:
+            raise StoreError("the session is ending; beats on their way are waited for", retry_after=1)
+        return self._verdict(Outcome(session=session))
 
     async def _find(self, secret: str | None) -> Session | None:
         """Look for the session of a secret id; one that has another id by now is none of its business."""
@@ -242,7 +215,14 @@ class SessionManager:
             return None
         handle, id_hash = named
         new_secret = write_id(handle, self._random_bytes(SECRET_BYTES))
-        session = await self.store.rotate(handle, id_hash, hash_secret(new_secret), now=self.clock())
+        new_id_hash = hash_secret(new_secret)
+        try:
+            session = await self.store.rotate(handle, id_hash, new_id_hash, now=self.clock())
+        except StoreError:
+            # The swap may be done although its answer was lost. Whoever goes away with the old id then is signed out for nothing.
+            session = await self.store.get(handle)
+            if session is None or not is_id_of(new_id_hash, session):
+                raise
         return None if session is None else Started(secret=new_secret, session=session)
 
     async def end(self, secret: str | None, by: EndedBy = EndedBy.SIGNED_OUT, *, beats: Sequence[Beat] = ()) -> Verdict:
@@ -327,6 +307,16 @@ class SessionManager:
     def batching(self) -> Batching:
         """How claims travel to the store: batches, how many claims wait, how long they did."""
         return self._batcher.metrics
+
+    async def _submit(self, claims: Sequence[Claim]) -> Outcome:
+        if self._immediate:
+            return self._answer_now(self._immediate, claims)
+        outcome = await self._batcher.submit(claims)
+        session = outcome.session
+        if session is not None and session.ended_at is None and ending(session, now=self.clock()) is not None:
+            # It lived when the batch left, and lapsed on the way. That is told when it is recorded: others may be on their way too.
+            outcome = await self._batcher.submit([Claim(handle=session.handle, id_hash=session.id_hash)])
+        return outcome
 
     def _answer_now(self, immediate: Immediate, claims: Sequence[Claim]) -> Outcome:
         policy = self.policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from stillhere.core.policy import days
@@ -26,6 +27,7 @@ async def sweep_all(store: object, clock: Callable[[], int]) -> AsyncIterator[Se
         ended = await store.sweep(limit=LIMIT, now=clock())
         for session in ended:
             yield session
+        await asyncio.sleep(0)  # a store that never waits would let nobody else have a turn
         if len(ended) < LIMIT:
             return
 
@@ -42,7 +44,7 @@ async def forget_all(store: object, archive: Archive | None, *, retention: int |
     archiver = None if archive is None else archive.archiver
     if archiver is not None:
         await archiver.catch_up()
-        await _forget(store, ended_before=now - LIVE_KEEPS)
+        await _forget(store, ended_before=now - (LIVE_KEEPS if retention is None else min(LIVE_KEEPS, retention)))
     if retention is not None:
         await _forget(store if archiver is None else archiver.sink, ended_before=now - retention)
 

@@ -322,3 +322,17 @@ async def test_a_body_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyP
     await wrapped(never_asked())(scope, never, send)
     assert sent[0]["status"] == 408
     assert (b"cache-control", b"private, no-store") in sent[0]["headers"]
+
+
+def test_bodies_are_given_up_in_every_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A middleware that outlives an event loop guards the bodies of the next one too."""
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(bodies, "_LOOK_EVERY_S", 0.01)
+    reader = bodies.Bodies()
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            asyncio.run(reader.read(never))

@@ -13,9 +13,9 @@ from stillhere.archive.archiver import BATCH, Archiver
 from stillhere.archive.records import VisitFilter
 from stillhere.archive.sql import SqlSource
 from stillhere.core.policy import Policy, days, hours
-from stillhere.core.records import EndedBy, Lifecycle
+from stillhere.core.records import EndedBy, Lifecycle, Visit
 from stillhere.core.wire import Beat, Kind
-from stillhere.errors import SettingsError, StoreError
+from stillhere.errors import SettingsError, StoreError, StoreRefused
 from stillhere.manager import SessionManager
 from stillhere.stores import open_store
 from stillhere.stores.memory import MemoryStore
@@ -26,12 +26,13 @@ from tests.stores.every import GAP, claim_of, session_of
 from tests.support import START, FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from stillhere.archive.records import VisitReport
     from stillhere.core.records import View
 
+VISIT = Visit(handle="handle-a", number=1, subject="", started_at=START, last_seen_at=START, covered_until_at=START)
 READING = Beat(view="v", page="/a", visible_ms=5_000, active_ms=1_000, scroll_pct=40, lifecycle=Lifecycle.ACTIVE, seq=1, idle_ms=0)
 
 
@@ -226,3 +227,72 @@ def test_a_url_and_an_object_do_not_mix() -> None:
     """A store by URL opens its own archive; a store of one's own comes with an archive of one's own."""
     with pytest.raises(SettingsError, match="both URLs, or both objects"):
         SessionManager(LiveStore(), archive="sqlite:///b.db")
+
+
+class PickySink(SqliteStore):
+    """An archive that refuses one session for what it says."""
+
+    refuses = "handle-3"
+
+    async def keep(self, changes: Sequence[Changed]) -> None:
+        """Refuse a batch with that one in it."""
+        if any(change.handle == self.refuses for change in changes):
+            raise StoreRefused("the session store refused a record: no room for it")
+        await super().keep(changes)
+
+
+async def test_a_session_that_the_archive_refuses_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Everybody else's visits are archived, the log names the one at fault, and it does not come back for ever."""
+    live, sink = LiveStore(), PickySink(f"sqlite:///{tmp_path}/archive.db")
+    archive = Archive(SqlSource(sink.readers), Archiver(live, sink))
+    for n in range(7):
+        await live.create(session_of(str(n)))
+        await live.beat([claim_of(str(n), view="v", opens=True, on_screen=True)], visit_gap=GAP, touch_interval=0, now=START)
+    assert await archive.catch_up() == 7
+    assert len(await archive.visits(VisitFilter(), beat_interval=1, now=START)) == 6
+    assert "the visits of session handle-3 cannot be archived" in caplog.text
+    assert live.marks == {}
+    await archive.close()
+
+
+async def test_an_older_report_does_not_bring_back_who_has_left(world: World) -> None:
+    """Two that archive at once may write in the wrong order: the last word of a tab, and what a page last said of itself, stay."""
+    await world.live.create(session_of("a"))
+    seen = claim_of("a", view="v", opens=True, on_screen=True, visible_ms=5, title="old")
+    await world.live.beat([seen], visit_gap=GAP, touch_interval=0, now=START + 5)
+    (older,) = await world.live.changed(1)
+    left = claim_of("a", view="v", leaves=True, visible_ms=9, title="new")
+    await world.live.beat([left], visit_gap=GAP, touch_interval=0, now=START + 9)
+    await world.archive.catch_up()
+    before = (await world.visits(), await world.views((await world.visits())[0]))
+    assert [visit.ended_by for visit in before[0]] == ["leave"]
+    await world.sink.keep([older])
+    assert (await world.visits(), await world.views((await world.visits())[0])) == before
+
+
+async def test_a_short_retention_holds_in_the_live_store_too(tmp_path: Path) -> None:
+    """What is to be forgotten after an hour is nowhere after an hour."""
+    live, sink, clock = LiveStore(), SqliteStore(f"sqlite:///{tmp_path}/archive.db"), FakeClock()
+    archive = Archive(SqlSource(sink.readers), Archiver(live, sink))
+    async with SessionManager(live, archive=archive, clock=clock, retention=hours(1)) as manager:
+        started = await manager.start("reader@fund.example")
+        await manager.end(started.secret)
+        clock.advance(hours(1) + 1)
+        await manager.sweep()
+        assert await live.get(started.session.handle) is None
+        assert await sink.get(started.session.handle) is None
+
+
+async def test_the_archive_forgets_whose_end_never_came(world: World) -> None:
+    """A live store may lose a session before its end is told: past its absolute end it is over, whatever happened."""
+    await world.sink.keep([Changed("handle-a", 1, session_of("a"), [], [])])
+    world.clock.advance(days(40))
+    await world.manager.sweep()
+    assert await world.sink.get("handle-a") is None
+
+
+async def test_a_record_that_sql_refuses_is_no_trouble_of_the_store(world: World) -> None:
+    """What a database refuses for what it says is told apart from a database that cannot be reached."""
+    orphan = Changed("handle-a", 1, session_of("a"), [replace(VISIT, handle="nobody")], [])
+    with pytest.raises(StoreRefused, match="refused a record"):
+        await world.sink.keep([orphan])

@@ -363,3 +363,25 @@ def test_a_visit_that_lasted_to_the_deadline_ended_as_its_session_did() -> None:
     session = replace(fresh(), last_active_at=START)
     visit = replace(VISIT, last_seen_at=deadline(session) - 1_000)
     assert visit_ended_by(visit, session=session, is_last=True, beat_interval=POLICY.beat_interval, now=deadline(session)) == "idle"
+
+
+@pytest.mark.parametrize("subject", ["admin\0@evil.example", "\ud800", "x" * 2_001, "\N{PILE OF POO}" * 501])
+def test_a_subject_that_some_store_cannot_keep_is_refused(subject: str) -> None:
+    """No store may cut a subject into another's: what one of them could not give back unchanged begins no session."""
+    with pytest.raises(ValueError, match="subject"):
+        open_session(ID_HASH, HANDLE, subject, {}, policy=POLICY, now=START)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), "\ud800"])
+def test_attributes_that_are_no_json_are_refused(value: object) -> None:
+    """What would come back otherwise than it went in, or not at all, begins no session."""
+    with pytest.raises(ValueError, match="attributes"):
+        open_session(ID_HASH, HANDLE, "reader", {"deep": [value]}, policy=POLICY, now=START)
+
+
+def test_attributes_are_a_copy() -> None:
+    """What the caller does to its dictionary later changes no session."""
+    roles = ["reader"]
+    session = open_session(ID_HASH, HANDLE, "reader", {"roles": roles}, policy=POLICY, now=START)
+    roles.append("admin")
+    assert session.attributes == {"roles": ["reader"]}

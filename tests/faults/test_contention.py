@@ -73,7 +73,7 @@ async def test_processes_share_a_session_and_lose_nothing(url: str) -> None:
 async def test_tasks_share_a_session_and_its_sums_are_exact(url: str) -> None:
     """Views one after the other, beaten by 64 tasks through two stores: the visit is exactly as long as they are together."""
     stores = [await opened(url), await opened(url)]
-    archive = open_store(url)[1]
+    reading, archive = open_store(url)
     await stores[0].create(session_of("a"))
     step_ms, views = 50, 15
     for view in range(views):
@@ -97,7 +97,7 @@ async def test_tasks_share_a_session_and_its_sums_are_exact(url: str) -> None:
     assert [(view.visible_ms, view.active_ms, view.seq) for view in found[1]] == [(64 * step_ms, 64, 64)] * views
     assert found[0].visible_ms == found[0].open_ms == views * 64 * step_ms
     assert found[0].active_ms == views * 64
-    for store in stores:
+    for store in (*stores, reading):
         await store.close()
 
 

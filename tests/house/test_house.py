@@ -21,6 +21,7 @@ ALLOWED_IN_CORE = {
     "enum",
     "hashlib",
     "hmac",  # compare_digest
+    "json",
     "msgspec",
     "msgspec.structs",
     "re",

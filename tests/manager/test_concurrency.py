@@ -11,10 +11,11 @@ from stillhere.core.policy import hours
 from stillhere.core.records import EndedBy
 from stillhere.core.wire import PLAIN, Beat
 from stillhere.errors import StoreError
-from stillhere.manager import SessionManager
+from stillhere.manager import SETTLING_MS, SessionManager
 from tests.manager.doubles import GatedStore, settle
 
 if TYPE_CHECKING:
+    from stillhere.core.records import Session
     from tests.support import FakeClock
 
 
@@ -126,3 +127,91 @@ async def test_a_batch_that_was_cancelled_before_it_began_holds_nobody_up(manage
     assert (await manager.authenticate(started.secret)).is_alive
     assert (await lost).is_alive
     await asyncio.wait_for(manager.close(), 5)
+
+
+class LosesAnswers(GatedStore):
+    """A store whose next verb is done, and whose answer is lost on the way."""
+
+    loses = True
+
+    def _lose(self) -> None:
+        if self.loses:
+            self.loses = False
+            raise StoreError("the answer was lost")
+
+    async def create(self, session: Session) -> None:
+        """Create, and lose the answer."""
+        await super().create(session)
+        self._lose()
+
+    async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+        """Rotate, and lose the answer."""
+        rotated = await super().rotate(handle, id_hash, new_id_hash, now=now)
+        self._lose()
+        return rotated
+
+
+async def test_a_rotation_whose_answer_is_lost_signs_nobody_out(clock: FakeClock) -> None:
+    """The swap was done: the caller gets the new secret all the same, and it opens the session."""
+    store = LosesAnswers()
+    store.loses = False
+    manager = SessionManager(store, clock=clock)
+    started = await manager.start("reader")
+    store.loses = True
+    rotated = await manager.rotate(started.secret)
+    assert rotated is not None
+    assert (await manager.look(rotated.secret)).is_alive
+
+
+async def test_a_rotation_that_was_not_done_is_trouble(clock: FakeClock) -> None:
+    """If the session still has the old id the caller hears of the trouble and keeps the old one, which is good."""
+
+    class Refuses(GatedStore):
+        async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
+            raise StoreError(f"cannot be reached for {handle}, {id_hash}, {new_id_hash}, {now}")
+
+    manager = SessionManager(Refuses(), clock=clock)
+    started = await manager.start("reader")
+    with pytest.raises(StoreError):
+        await manager.rotate(started.secret)
+    assert (await manager.look(started.secret)).is_alive
+
+
+async def test_a_start_whose_answer_is_lost_leaves_nobody_behind(clock: FakeClock) -> None:
+    """Nobody learned the secret, so the session that may be there is ended again."""
+    manager = SessionManager(LosesAnswers(), clock=clock)
+    with pytest.raises(StoreError):
+        await manager.start("reader")
+    assert await manager.list() == []
+
+
+async def test_a_session_that_lapses_while_its_beat_is_on_the_way_is_over_for_good(clock: FakeClock) -> None:
+    """Whoever is told that it is over is told what is recorded; no slower beat that was judged earlier brings it back."""
+    store = GatedStore()
+    manager = SessionManager(store, clock=clock)
+    started = await manager.start("reader")
+    clock.advance(manager.policy.idle_timeout - 1)
+    store.gate.clear()
+    slow = asyncio.ensure_future(manager.beat(started.secret, [PLAIN]))
+    await store.arrived.wait()
+    clock.advance(1)
+    with pytest.raises(StoreError, match="on their way"):
+        await manager.look(started.secret)
+    store.gate.set()
+    verdict = await slow
+    assert verdict.ending is not None
+    assert verdict.session == await store.get(started.session.handle)
+    assert verdict.session is not None
+    assert verdict.session.ended_at == clock()
+    assert (await manager.look(started.secret)).ending == verdict.ending
+
+
+async def test_an_end_that_nobody_recorded_is_told_once_all_beats_are_home(clock: FakeClock) -> None:
+    """A look does not write: it says that a session is over when no beat that came in time can still be on its way."""
+    manager = SessionManager(GatedStore(), clock=clock)
+    started = await manager.start("reader")
+    clock.advance(manager.policy.idle_timeout + SETTLING_MS - 1)
+    with pytest.raises(StoreError):
+        await manager.look(started.secret)
+    clock.advance(1)
+    assert (await manager.look(started.secret)).ending is not None

@@ -15,12 +15,17 @@ from stillhere.errors import SettingsError, StoreError
 from stillhere.stores import open_store
 from stillhere.stores.memory import MemoryStore
 from stillhere.stores.sqlite import engine
+from stillhere.stores.sqlite import store as sqlite
 from stillhere.stores.sqlite.store import SqliteStore
-from tests.stores.every import GAP, claim_of, session_of
+from tests.stores.every import GAP, IDLE, claim_of, session_of
 from tests.support import START
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
+
+    from stillhere.core.records import Session
 
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2, "busy_timeout": 5_000}
 """2 is FULL for `synchronous` and MEMORY for `temp_store`."""
@@ -203,4 +208,26 @@ async def test_a_failed_batch_leaves_nothing_behind(tmp_path: Path) -> None:
     (outcome,) = await store.beat([claim], visit_gap=GAP, touch_interval=0, now=START + 5)
     assert outcome.session is not None
     assert outcome.session.last_active_at == START + 5
+    await store.close()
+
+
+async def test_a_sweep_that_breaks_in_the_middle_tells_whom_it_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends that are recorded are told, whatever happens to the rest; the next sweep meets the trouble, and then goes on."""
+    monkeypatch.setattr(sqlite, "LOOKS", 2)
+    store = SqliteStore(f"sqlite:///{tmp_path / 'sessions.db'}")
+    for n in range(6):
+        await store.create(session_of(str(n)))
+    work, calls = store._sweep, list[int]()
+
+    def breaks(handles: Sequence[str], now: int) -> list[Session]:
+        calls.append(len(handles))
+        if len(calls) in {2, 3}:
+            raise OSError("away")
+        return work(handles, now)
+
+    monkeypatch.setattr(store, "_sweep", breaks)
+    assert len(await store.sweep(limit=10, now=START + IDLE)) == 2
+    with pytest.raises(StoreError):
+        await store.sweep(limit=10, now=START + IDLE)
+    assert len(await store.sweep(limit=10, now=START + IDLE)) == 4
     await store.close()

@@ -26,13 +26,14 @@ class Bodies:
     """Reads bodies, and gives up on those that do not come.
 
     One timer looks at all that are being read, once a second, and only while there are any: a timer for each would cost more than
-    reading does. Belongs to one event loop.
+    reading does.
     """
 
     def __init__(self) -> None:
         """Read nothing yet."""
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._given_up: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> bytes:
@@ -45,7 +46,8 @@ class Bodies:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine that runs has a task
         self._reading[task] = loop.time() + BODY_TIMEOUT_S
-        if self._timer is None:
+        if self._timer is None or self._loop is not loop:
+            self._loop = loop
             self._timer = loop.call_later(_LOOK_EVERY_S, self._look, loop)
         try:
             return await _whole(receive)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Final, Protocol
+
+from stillhere.errors import StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stillhere.stores.protocol import Archivable, Changed
+
+logger = logging.getLogger("stillhere")
 
 BATCH: Final = 500
 """Sessions brought over in one transaction."""
@@ -39,6 +45,7 @@ class Archiver:
 
     def __init__(self, live: Archivable, sink: ArchiveSink) -> None:
         """Move nothing yet."""
+        self._one_at_a_time = asyncio.Lock()
         self._live = live
         self.sink = sink
 
@@ -48,13 +55,26 @@ class Archiver:
         Raises:
             StoreError: if either side cannot be reached; calling again goes on.
         """
-        moved = set[str]()
-        while True:
-            changes = await self._live.changed(BATCH)
-            fresh = [change for change in changes if change.handle not in moved]  # others changed since, and wait for the next run
-            if fresh:
-                await self.sink.keep(fresh)
-                await self._live.archived([(change.handle, change.mark) for change in fresh])
-                moved.update(change.handle for change in fresh)
-            if not fresh or len(changes) < BATCH:
-                return len(moved)
+        async with self._one_at_a_time:
+            moved = set[str]()
+            while True:
+                changes = await self._live.changed(BATCH)
+                fresh = [change for change in changes if change.handle not in moved]  # others changed since, and wait for the next run
+                if fresh:
+                    await self._keep(fresh)
+                    await self._live.archived([(change.handle, change.mark) for change in fresh])
+                    moved.update(change.handle for change in fresh)
+                if not fresh or len(changes) < BATCH:
+                    return len(moved)
+
+    async def _keep(self, changes: Sequence[Changed]) -> None:
+        """Keep what the archive takes; what it refuses for what it says is named in the log, and holds up nobody else."""
+        try:
+            await self.sink.keep(changes)
+        except StoreRefused as error:
+            if len(changes) == 1:
+                logger.error("the visits of session %s cannot be archived: %s", changes[0].handle, error)  # noqa: TRY400  # the cause is told
+                return
+            middle = len(changes) // 2
+            await self._keep(changes[:middle])
+            await self._keep(changes[middle:])

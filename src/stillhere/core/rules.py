@@ -19,6 +19,7 @@ records after every step of random timelines.
 
 from __future__ import annotations
 
+import json
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,9 @@ PARTING_MS: Final = 5_000
 """A tab that is closed by a sign-out says its last words within this; then the sign-out ended the visit, not the leave."""
 
 
+LONGEST_SUBJECT: Final = 2_000
+"""Bytes of a subject; an e-mail address has at most 254 (RFC 5321), and a database's index an end."""
+
 UNNUMBERED: Final = -1
 """`seq` of a view that has had no numbered message yet."""
 
@@ -47,10 +51,19 @@ def open_session(id_hash: str, handle: str, subject: str, attributes: Mapping[st
         id_hash: SHA-256 of a fresh secret id, base64url.
         handle: a fresh public name.
         subject: whom it belongs to.
-        attributes: what the application stores with it, JSON.
+        attributes: what the application stores with it, JSON; a copy is kept.
         policy: the rules it begins under; its timeouts are kept with the session.
         now: milliseconds since 1970.
+
+    Raises:
+        ValueError: if not every store could keep the subject or the attributes and give them back unchanged.
     """
+    if "\0" in subject or len(_utf_8(subject, "subject")) > LONGEST_SUBJECT:
+        raise ValueError(f"a subject is text without U+0000, of at most {LONGEST_SUBJECT} bytes in UTF-8, not {subject[:40]!r}")
+    try:
+        written = json.dumps(attributes, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"attributes must be JSON: {error}") from error
     return Session(
         id_hash=id_hash,
         handle=handle,
@@ -60,8 +73,15 @@ def open_session(id_hash: str, handle: str, subject: str, attributes: Mapping[st
         last_seen_at=now,
         absolute_end_at=now + policy.absolute_timeout,
         idle_timeout=policy.idle_timeout,
-        attributes=dict(attributes),
+        attributes=json.loads(_utf_8(written, "attributes")),
     )
+
+
+def _utf_8(text: str, name: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} must be text that UTF-8 can write: {error.reason} at {error.start}") from error
 
 
 def deadline(session: Session) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session, View, Visit
-from stillhere.core.rules import apply_claim, end_session, ending, is_id_of, rotate_id
+from stillhere.core.rules import apply_claim, deadline, end_session, ending, is_id_of, rotate_id
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.watchers import Watchers
 
@@ -27,6 +29,7 @@ class MemoryStore:
         self.sessions: dict[str, Session] = {}
         self.views: dict[str, dict[str, View]] = {}
         self.visits: dict[str, list[Visit]] = {}
+        self._due: list[tuple[int, str]] = []  # a heap; nobody's instant in it is later than the deadline
         self._watchers = Watchers()
         self._is_closed = False
 
@@ -36,6 +39,7 @@ class MemoryStore:
         if session.handle in self.sessions:
             raise SessionExists(session.handle)
         self.sessions[session.handle] = session
+        heappush(self._due, (deadline(session), session.handle))
 
     async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
         """See `Store.beat`."""
@@ -106,17 +110,24 @@ class MemoryStore:
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`."""
         self._refuse_if_closed()
-        living = [session for session in self.sessions.values() if session.ended_at is None]
-        lapsed = [session for session in living if ending(session, now=now) is not None][:limit]
-        for session in lapsed:
-            self._keep(session, end_session(session, EndedBy.IDLE, now=now))
-        return [self.sessions[session.handle] for session in lapsed]
+        swept: list[Session] = []
+        while self._due and self._due[0][0] <= now and len(swept) < limit:
+            _, handle = heappop(self._due)
+            session = self.sessions.get(handle)
+            if session is None or session.ended_at is not None:
+                continue
+            if ending(session, now=now) is None:
+                heappush(self._due, (deadline(session), handle))  # was active since
+            else:
+                self._keep(session, end_session(session, EndedBy.IDLE, now=now))
+                swept.append(self.sessions[handle])
+        return swept
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
         """See `Sweepable.forget`."""
         self._refuse_if_closed()
-        ended = ((session.handle, session.ended_at) for session in self.sessions.values())
-        handles = [handle for handle, ended_at in ended if ended_at is not None and ended_at < ended_before][:limit]
+        over = (session for session in self.sessions.values() if (session.ended_at or session.absolute_end_at) < ended_before)
+        handles = [session.handle for session in islice(over, limit)]
         for handle in handles:
             for kept in (self.sessions, self.views, self.visits):
                 kept.pop(handle, None)

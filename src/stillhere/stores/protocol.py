@@ -101,7 +101,10 @@ class Forgetful(Protocol):
     """A store that can delete what is long over."""
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """Delete up to `limit` sessions whose end was recorded as before an instant, with their visits and views; tell how many."""
+        """Delete up to `limit` sessions that are over since before an instant, with their visits and views; tell how many.
+
+        Over is one whose end was recorded, or whose absolute end has passed; one that only lapsed is swept first.
+        """
 
 
 @runtime_checkable

@@ -41,15 +41,24 @@ def _upsert(table: Table, dialect: str) -> Any:  # noqa: ANN401  # each dialect 
         larger = func.greatest if dialect == "postgresql" else func.max
         return larger(table.c[name], new[name])
 
+    # Two that archive at once may write an older report after a newer one.
+    same_or_later = new.last_seen_at >= table.c.last_seen_at
     changes: Mapping[str, ColumnElement[Any]]
     if table is sessions:
         first = {name: func.coalesce(table.c[name], new[name]) for name in ("ended_at", "ended_by")}
-        changes = first | {name: later(name) for name in ("last_active_at", "last_seen_at")} | {"id_hash": new.id_hash}
+        changes = (
+            first
+            | {name: later(name) for name in ("last_active_at", "last_seen_at")}
+            | {"id_hash": case((same_or_later, new.id_hash), else_=table.c.id_hash)}
+        )
     elif table is visits:
         grown = ("last_seen_at", "covered_until_at", "visible_ms", "active_ms")
-        changes = {name: later(name) for name in grown} | {"left_at": new.left_at}
+        # Of two reports of the same moment the one that says that somebody left is the later.
+        is_newer = (new.last_seen_at > table.c.last_seen_at) | (same_or_later & new.left_at.is_not(None))
+        left_at = case((is_newer | table.c.left_at.is_(None), new.left_at), else_=table.c.left_at)
+        changes = {name: later(name) for name in grown} | {"left_at": left_at}
     else:
-        is_newer = new.seq >= table.c.seq
+        is_newer = (new.seq > table.c.seq) | ((new.seq == table.c.seq) & same_or_later)
         told = {name: case((is_newer, new[name]), else_=table.c[name]) for name in ("page", "title", "lifecycle")}
         changes = told | {name: later(name) for name in ("last_seen_at", "visible_ms", "active_ms", "scroll_pct", "seq")}
     return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes))

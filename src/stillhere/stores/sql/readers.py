@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from stillhere.errors import StoreError
+from stillhere.errors import StoreError, StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,6 +77,8 @@ def translated() -> Iterator[None]:
     """Turn the driver's trouble into `StoreError`, keeping the cause; no parameters in the text, they may be secret."""
     try:
         yield
+    except (DataError, IntegrityError) as error:
+        raise StoreRefused(f"the session store refused a record: {str(error.orig).partition(chr(10))[0]}") from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         # The first line alone: PostgreSQL's others quote statements and values.

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
@@ -177,7 +177,12 @@ class SqliteStore:
             handles = await self.readers(lambda connection, query=query: list(connection.execute(query).scalars()))
             if not handles:
                 break
-            swept += await self._write(self._sweep, handles, now)
+            try:
+                swept += await self._write(self._sweep, handles, now)
+            except StoreError:
+                if not swept:
+                    raise
+                break  # who was swept is told of; the next call meets the trouble
         return swept
 
     def _sweep(self, handles: Sequence[str], now: int) -> list[Session]:
@@ -192,8 +197,9 @@ class SqliteStore:
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
         """See `Sweepable.forget`."""
-        ended = select(sessions.c.handle).where(sessions.c.ended_at < ended_before).limit(limit)
-        handles = await self.readers(lambda connection: list(connection.execute(ended).scalars()))
+        ended = select(sessions.c.handle).where(sessions.c.ended_at < ended_before)
+        lost = select(sessions.c.handle).where(sessions.c.ended_at.is_(None), sessions.c.absolute_end_at < ended_before)
+        handles = await self.readers(lambda connection: list(connection.execute(union_all(ended, lost).limit(limit)).scalars()))
         return await self._write(self._forget, handles) if handles else 0
 
     def _forget(self, handles: Sequence[str]) -> int:

@@ -1,0 +1,47 @@
+"""What the manager answers."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stillhere.core.records import Ending, Session, Standing
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that has just begun, or has a new id.
+
+    Attributes:
+        secret: the secret id, for the cookie. It is nowhere else; keep it out of logs.
+        session: the record.
+    """
+
+    secret: str
+    session: Session
+
+    def __repr__(self) -> str:
+        """Show the session's public name only."""
+        return f"Started(session={self.session.handle!r})"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was found of a session.
+
+    Attributes:
+        session: the record, or None if there is no such session.
+        ending: when and why it ended, or None while it lives.
+        standing: how it stands, or None if it does not live.
+        next_beat_ms: visible milliseconds until the next beat is wanted; 0 if it does not live.
+    """
+
+    session: Session | None = None
+    ending: Ending | None = None
+    standing: Standing | None = None
+    next_beat_ms: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """The session is there and has not ended."""
+        return self.standing is not None
+
+
+NO_SESSION = Verdict()
