@@ -32,7 +32,8 @@ sessions = typer.Typer(help="Living sessions.", no_args_is_help=True)
 app.add_typer(sessions, name="sessions")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", envvar="STILLHERE_CONFIG")]
-StoreUrl = Annotated[str | None, typer.Option("--store", help="Where the visits are kept.  [default: as set, else sqlite:///stillhere.db]")]
+StoreUrl = Annotated[str | None, typer.Option("--store", help="Where sessions are kept.  [default: as set, else sqlite:///stillhere.db]")]
+ArchiveUrl = Annotated[str | None, typer.Option("--archive", help="Where the visits of a Redis store are kept.  [default: as set]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
@@ -71,6 +72,7 @@ def demo(config: Path | None, flags: dict[str, Any]) -> None:
 def visits(
     *,
     store: StoreUrl = None,
+    archive: ArchiveUrl = None,
     visitor: Annotated[str | None, typer.Option(help="Only this visitor's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many; the newest.")] = 100,
     as_json: AsJson = False,
@@ -81,19 +83,20 @@ def visits(
     if as_json and as_csv:
         raise typer.BadParameter("give either --json or --csv")
     form: Form = "json" if as_json else "csv" if as_csv else "table"
-    asyncio.run(list_visits(_settings(store, config), visitor=visitor, limit=limit, form=form))
+    asyncio.run(list_visits(_settings(store, archive, config), visitor=visitor, limit=limit, form=form))
 
 
 @sessions.command("list")
 def list_command(
     *,
     store: StoreUrl = None,
+    archive: ArchiveUrl = None,
     subject: Annotated[str | None, typer.Option(help="Only this one's.")] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """List living sessions, the most recently seen first."""
-    asyncio.run(list_sessions(_settings(store, config), subject=subject, as_json=as_json))
+    asyncio.run(list_sessions(_settings(store, archive, config), subject=subject, as_json=as_json))
 
 
 @sessions.command("end")
@@ -101,17 +104,19 @@ def end_command(
     handle: Annotated[str | None, typer.Argument(help="The session's handle, as `sessions list` shows it.")] = None,
     *,
     store: StoreUrl = None,
+    archive: ArchiveUrl = None,
     subject: Annotated[str | None, typer.Option(help="End all of this one's instead.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """End a session, or all of one subject's. Open pages learn of it with their next message."""
     if (handle is None) == (subject is None):
         raise typer.BadParameter("give either a handle or --subject")
-    asyncio.run(end_sessions(_settings(store, config), handle=handle, subject=subject))
+    asyncio.run(end_sessions(_settings(store, archive, config), handle=handle, subject=subject))
 
 
-def _settings(store: str | None, config: Path | None) -> Settings:
-    return load_settings({} if store is None else {"store": store}, config)
+def _settings(store: str | None, archive: str | None, config: Path | None) -> Settings:
+    given = {"store": store, "archive": archive}
+    return load_settings({name: url for name, url in given.items() if url is not None}, config)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # the signature is Typer's

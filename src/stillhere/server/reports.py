@@ -91,9 +91,12 @@ async def end_sessions(settings: Settings, *, handle: str | None, subject: str |
 
 
 def _open(settings: Settings) -> SessionManager:
-    path = settings.store.removeprefix("sqlite:///")
-    if path != settings.store and not Path(path).is_file():
-        raise StoreError(f"there is no file {path}; say where the visits are with --store sqlite:///path/to/file.db or STILLHERE_STORE")
+    for flag, url in (("store", settings.store), ("archive", settings.archive or "")):
+        path = url.removeprefix("sqlite:///")
+        if path != url and not Path(path).is_file():
+            raise StoreError(
+                f"there is no file {path}; say where it is with --{flag} sqlite:///path/to/file.db or STILLHERE_{flag.upper()}"
+            )
     return SessionManager(settings.store, policy=settings.policy(), archive=settings.archive)
 
 
