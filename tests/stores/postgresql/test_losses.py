@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -20,7 +20,7 @@ from tests.stores.postgresql.helpers import until
 from tests.support import START
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.services import Postgresql
 
@@ -106,6 +106,19 @@ async def test_silence_is_trouble(server: Postgresql, url: str, monkeypatch: pyt
     await until(lambda: store._run._wires[0]._watchdog is None)
     assert await store.get("handle-a") == session_of("a")
     await store.close()
+
+
+@asynccontextmanager
+async def silence() -> AsyncIterator[dict[str, object]]:
+    """Stand for a server that accepts and says nothing; give libpq's parameters."""
+
+    async def hear(client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+        await client.read()
+        server.close()
+
+    listening = await asyncio.start_server(hear, "127.0.0.1", 0)
+    async with listening:
+        yield {"host": "127.0.0.1", "port": listening.sockets[0].getsockname()[1], "user": "anybody", "connect_timeout": 20}
 
 
 class GoneLibpq:
@@ -241,3 +254,26 @@ class TestWatching:
                 await waiting
         with pytest.raises(StoreError, match="the session store is closed"):
             await anext(store.watch())
+
+    async def test_ends_when_the_store_is_closed_before_it_listens(self) -> None:
+        """Who waits for a server that says nothing is told when the store is closed, not when the server speaks."""
+        async with silence() as parameters:
+            listening = listener.Listener(parameters)
+            waiting = [asyncio.ensure_future(anext(listening.watch())) for _ in range(2)]
+            await until(lambda: listening._watching == 2)
+            await listening.close()
+            async with asyncio.timeout(1):
+                for told in await asyncio.gather(*waiting, return_exceptions=True):
+                    assert isinstance(told, StoreError)
+                    assert str(told) == "the session store is closed"
+
+    async def test_nobody_listens_for_who_went_away(self) -> None:
+        """When the last who waits for the first connection goes away, it is not made; the others' is."""
+        async with silence() as parameters:
+            listening = listener.Listener(parameters)
+            one, two = (asyncio.ensure_future(anext(listening.watch())) for _ in range(2))
+            await until(lambda: listening._watching == 2)
+            for waiting, is_listening in ((one, True), (two, False)):
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                assert (listening._listening is not None) is is_listening

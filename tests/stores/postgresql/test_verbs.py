@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from psycopg import sql
 
 from stillhere.archive.archive import Archive
+from stillhere.archive.records import VisitFilter
 from stillhere.archive.sql import SqlSource
-from stillhere.core.records import Claim, EndedBy
+from stillhere.core.records import Claim, EndedBy, Visit
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.postgresql import store as store_module
 from stillhere.stores.postgresql.store import PostgresqlStore
 from stillhere.stores.protocol import Changed
-from tests.stores.every import GAP, IDLE, claim_of, session_of
+from tests.stores.every import ABSOLUTE, GAP, IDLE, claim_of, session_of
 from tests.stores.postgresql.helpers import relay_before, until
 from tests.support import START
 
@@ -229,6 +230,36 @@ async def test_a_sweep_goes_on_past_those_who_live(
     assert await store.count(now=START + IDLE) == 12
 
 
+async def test_a_sweep_that_breaks_tells_what_it_ended(
+    store: PostgresqlStore, other: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ends that are recorded are told once, whatever happens to the others; the trouble is met by the next call."""
+    monkeypatch.setattr(store_module, "SWEPT_AT_ONCE", 2)
+    for n in range(6):
+        await store.create(session_of(str(n), now=START + n))
+    breaks = RAISE.format(body="RAISE 'no';").replace("stillhere_visits", "stillhere_sessions").replace("handle-1", "handle-5")
+    other.execute(breaks)
+    assert [session.handle for session in await store.sweep(limit=6, now=START + 10 + IDLE)] == [f"handle-{n}" for n in range(4)]
+    with pytest.raises(StoreError, match="no"):
+        await store.sweep(limit=6, now=START + 10 + IDLE)
+    other.execute("DROP TRIGGER raises ON stillhere_sessions")
+    assert [session.handle for session in await store.sweep(limit=6, now=START + 10 + IDLE)] == ["handle-4", "handle-5"]
+
+
+async def test_forgets_whose_end_never_came_over(store: PostgresqlStore) -> None:
+    """An archive lets go of a session past its absolute end, also if its live store lost it and never told; of no other."""
+    told = replace(session_of("told"), ended_at=START + 1, ended_by=EndedBy.REVOKED)
+    kept = [told, session_of("lost"), session_of("later", now=START + 1)]
+    visits = [Visit(handle=one.handle, number=1, subject="", started_at=START, last_seen_at=START, covered_until_at=START) for one in kept]
+    changes = [Changed(handle=one.handle, mark=1, session=one, visits=[visit], views=[]) for one, visit in zip(kept, visits, strict=True)]
+    await store.keep(changes)
+    assert [await store.forget(ended_before=START + ABSOLUTE, limit=10) for _ in range(2)] == [1, 0]
+    await store.keep(changes[:1])
+    assert [await store.forget(ended_before=START + ABSOLUTE + 1, limit=1) for _ in range(3)] == [1, 1, 0]
+    assert [await store.get(one.handle) for one in kept] == [None, None, kept[2]]
+    assert [row.visit for row in await SqlSource(store.readers).visits(VisitFilter())] == visits[2:]
+
+
 async def test_nobody_waits_for_a_session_that_is_held(store: PostgresqlStore, other: psycopg.Connection) -> None:
     """A sweep and a clearing out pass by what somebody else holds, and come back to it."""
     for name in "abc":
@@ -256,6 +287,16 @@ async def test_a_batch_waits_for_who_was_before(store: PostgresqlStore, other: p
     found = await Archive(SqlSource(store.readers)).visit("handle-0.1", beat_interval=GAP, now=START)
     assert found is not None
     assert found[0].visible_ms == 2_000 + 1_999
+
+
+async def test_a_session_that_is_held_does_not_hold_up_everybody(store: PostgresqlStore, other: psycopg.Connection) -> None:
+    """Who holds a session for long fails those who ask for it, well before a statement's own time is up."""
+    await begin(store, NAMES)
+    with other.transaction():
+        other.execute("SELECT FROM stillhere_sessions WHERE handle = 'handle-0' FOR UPDATE")
+        with pytest.raises(StoreError, match="due to lock timeout"):
+            await beat(store, claims_of(["0", "1"], 500), now=START + 500)
+    await beat(store, claims_of(["0", "1"], 500), now=START + 500)
 
 
 async def test_a_huge_batch_fits_through(store: PostgresqlStore) -> None:

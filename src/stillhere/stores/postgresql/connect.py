@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from stillhere.errors import SettingsError, StoreError
+from stillhere.errors import SettingsError, StoreError, StoreRefused
 from stillhere.stores.sql.migrations import upgrade
 from stillhere.stores.sql.schema import sessions, views, visits
 
@@ -36,6 +36,7 @@ _DEFAULTS: Final = {
 _ARCHIVE_SETTINGS: Final = """
 SELECT
     set_config('statement_timeout', '30s', false),
+    set_config('lock_timeout', '0', false),
     set_config(
         'synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END,
@@ -51,6 +52,9 @@ _READING_CONNECTIONS: Final = 4
 
 _MIGRATING: Final = 7_834_001_452_066_931
 """Our own number among PostgreSQL's advisory locks; who holds it migrates."""
+
+_AT_FAULT: Final = frozenset({"22", "23", "44", "54"})
+"""Classes of SQLSTATE that speak of what was given: wrong data, a broken constraint, a broken check of a view, too large."""
 
 _OLDEST: Final = 120_000
 """PostgreSQL 12: the first that finds a row by its ctid in a join."""
@@ -149,3 +153,30 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return error.diag.message_primary
     return str(error).partition("\n")[0].removeprefix("connection failed: ") or type(error).__name__
+
+
+def is_at_fault(sqlstate: str) -> bool:
+    """Tell whether PostgreSQL refused something for what it says, so that trying again will not help."""
+    return sqlstate[:2] in _AT_FAULT
+
+
+def refusal_of(reason: str) -> str:
+    """Say that what was given cannot be kept."""
+    return f"the session store refused what it was given: {reason}"
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what PostgreSQL or its driver refuses for what it says into `StoreRefused`; let other trouble pass.
+
+    Raises:
+        StoreRefused: if something in the block was refused so.
+    """
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise StoreRefused(refusal_of("text with lone surrogates")) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.Error) and is_at_fault(error.orig.sqlstate or ""):
+            raise StoreRefused(refusal_of(reason_of(error.orig))) from error
+        raise

@@ -1,12 +1,29 @@
--- Units: ended_at and $1 are milliseconds since 1970; $2 is a limit. SKIP LOCKED: several processes share the work. The orders, which
--- nobody sees, are those of the primary keys: rows are looked up by them, also in a plan made while the tables were empty.
-WITH forgotten AS (
+-- Units: *_at and $1 are milliseconds since 1970; $2 is a limit. SKIP LOCKED: several processes share the work. The orders, which
+-- nobody sees, are those of the indexes: rows are looked up by them, also in a plan made while the tables were empty.
+WITH ended AS (
     SELECT ctid AS session_row, handle
     FROM stillhere_sessions
     WHERE ended_at < $1
     ORDER BY ended_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
+),
+expired AS (
+    -- Past its absolute end a session is over, also if nobody came to tell: an archive's live store may have lost it. due_at is never
+    -- later than that end, and has the index.
+    SELECT ctid AS session_row, handle
+    FROM stillhere_sessions
+    WHERE ended_at IS NULL
+      AND due_at < $1
+      AND absolute_end_at < $1
+    ORDER BY due_at
+    LIMIT (SELECT $2 - count(*) FROM ended)
+    FOR UPDATE SKIP LOCKED
+),
+forgotten AS (
+    SELECT session_row, handle FROM ended
+    UNION ALL
+    SELECT session_row, handle FROM expired
 ),
 views AS (
     DELETE FROM stillhere_views WHERE ctid = ANY (ARRAY(

@@ -34,6 +34,7 @@ class Listener:
         """Connect to nothing yet."""
         self._parameters = parameters
         self._watchers = Watchers()
+        self._watching = 0  # also those who wait for the first connection
         self._listening: asyncio.Task[None] | None = None
         self._begun: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -41,18 +42,20 @@ class Listener:
     async def watch(self) -> AsyncGenerator[str | None]:
         """See `Watchable.watch`."""
         if self._is_closed:
-            raise StoreError("the session store is closed")
+            raise _closed()
         loop = asyncio.get_running_loop()
         if self._listening is None or self._begun is None or self._begun.get_loop() is not loop:
             self._begun = loop.create_future()
             self._listening = loop.create_task(self._listen(self._begun))
-        await asyncio.shield(self._begun)
+        self._watching += 1
         try:
+            await asyncio.shield(self._begun)
             async with aclosing(cast("AsyncGenerator[str | None]", self._watchers.listen())) as told:
                 async for handle in told:
                     yield handle
         finally:
-            if not self._watchers:
+            self._watching -= 1
+            if not self._watching:
                 await self._stop()
 
     async def _listen(self, begun: asyncio.Future[None]) -> None:
@@ -75,7 +78,11 @@ class Listener:
     async def _connected(self) -> AsyncConnection:
         try:
             connection = await AsyncConnection.connect(**self._parameters, autocommit=True)
-            await connection.execute(f"LISTEN {CHANNEL}")
+            try:
+                await connection.execute(f"LISTEN {CHANNEL}")
+            except BaseException:
+                await connection.close()
+                raise
         except (PsycopgError, OSError) as error:
             raise StoreError(f"the session store cannot be reached: {reason_of(error)}") from error
         return connection
@@ -97,4 +104,10 @@ class Listener:
         """Stop listening; who watches is told."""
         self._is_closed = True
         self._watchers.close()
+        if self._watching and self._begun is not None and not self._begun.done():
+            self._begun.set_exception(_closed())
         await self._stop()
+
+
+def _closed() -> StoreError:
+    return StoreError("the session store is closed")

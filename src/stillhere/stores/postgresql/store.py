@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, func, select
 
 from stillhere.core.records import Outcome, Session
-from stillhere.errors import SessionExists
-from stillhere.stores.postgresql.connect import ARCHIVE_TIMEOUT_S, make_ready, open_engine, read_url
+from stillhere.errors import SessionExists, StoreError
+from stillhere.stores.postgresql.connect import ARCHIVE_TIMEOUT_S, make_ready, open_engine, read_url, refusing
 from stillhere.stores.postgresql.listener import Listener
 from stillhere.stores.postgresql.wires import Wires
 from stillhere.stores.sql.keeping import keep
@@ -96,21 +96,29 @@ class PostgresqlStore:
 
     async def get(self, handle: str) -> Session | None:
         """See `Store.get`."""
+        if not _can_be(handle):
+            return None
         (found,) = await self._run(("get", [handle.encode()]))
         return None if found is None else _session(found)
 
     async def rotate(self, handle: str, id_hash: str, new_id_hash: str, *, now: int) -> Session | None:
         """See `Store.rotate`."""
+        if not _can_be(handle):
+            return None
         (rotated,) = await self._run(("rotate", [handle.encode(), id_hash.encode(), new_id_hash.encode(), b"%d" % now]))
         return None if rotated is None else _session(rotated)
 
     async def end(self, handle: str, by: EndedBy, *, now: int) -> Outcome:
         """See `Store.end`."""
+        if not _can_be(handle):
+            return Outcome(session=None)
         ended, found = await self._run(("end", [handle.encode(), by.value.encode(), b"%d" % now]), ("get", [handle.encode()]))
         return Outcome(session=None if found is None else _session(found), ended_now=ended is not None)
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
+        if subject is not None and not _can_be(subject):
+            return []
         if subject is not None:
             (found,) = await self._run(("living_of", [b"%d" % now, b"%d" % limit, subject.encode()]))
             return _sessions(found or b"[]")
@@ -123,12 +131,20 @@ class PostgresqlStore:
         return await self.readers(lambda connection: connection.execute(query).scalar_one())
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
-        """See `Sweepable.sweep`. Looks at those who are due, a few in each transaction, so that no beat waits for long."""
+        """See `Sweepable.sweep`. Looks at those who are due, a few in each transaction, so that no beat waits for long.
+
+        Whose end is recorded is told, also if a later transaction fails: the next call meets that trouble.
+        """
         clock = asyncio.get_running_loop().time
         ended: list[Session] = []
         while True:
             began_at = clock()
-            (told,) = await self._run(("sweep", [b"%d" % now, b"%d" % (limit - len(ended)), b"%d" % SWEPT_AT_ONCE]))
+            try:
+                (told,) = await self._run(("sweep", [b"%d" % now, b"%d" % (limit - len(ended)), b"%d" % SWEPT_AT_ONCE]))
+            except StoreError:
+                if ended:
+                    return ended
+                raise
             swept = _swept(told or b"")
             ended += swept.ended
             if swept.looked_at < SWEPT_AT_ONCE:
@@ -165,6 +181,11 @@ class PostgresqlStore:
         self._engine.dispose()
 
 
+def _can_be(name: str) -> bool:
+    """Tell whether anything can be called so: PostgreSQL has no U+0000, and libpq would look for what is before it."""
+    return "\0" not in name
+
+
 def _lives(now: int) -> ColumnElement[bool]:
     deadline = func.least(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
     return and_(sessions.c.ended_at.is_(None), deadline > now)
@@ -172,8 +193,9 @@ def _lives(now: int) -> ColumnElement[bool]:
 
 def _keep(connection: Connection, changes: Sequence[Changed]) -> None:
     # In the order of their handles, as lock.sql goes: several processes may keep the same ones.
-    keep(connection, sorted(changes, key=lambda changed: changed.handle))
-    connection.commit()
+    with refusing():
+        keep(connection, sorted(changes, key=lambda changed: changed.handle))
+        connection.commit()
 
 
 def _columns(session: Session) -> list[bytes | None]:

@@ -15,7 +15,8 @@ import msgspec
 from psycopg import AsyncConnection, OperationalError, pq
 from psycopg import Error as PsycopgError
 
-from stillhere.errors import StoreError
+from stillhere.errors import StoreError, StoreRefused
+from stillhere.stores.postgresql.connect import is_at_fault, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +28,8 @@ ANSWER_TIMEOUT_S: Final = 5.0
 """How long to wait for a server that does not answer; longer than its own timeout of a statement."""
 
 
-class Refused(StoreError):
-    """PostgreSQL undid a transaction.
+class Undone(StoreError):
+    """PostgreSQL undid a transaction, and not for what it was given.
 
     Attributes:
         sqlstate: its code for the reason.
@@ -46,7 +47,7 @@ class _Request(msgspec.Struct):
     answered: asyncio.Future[list[bytes | None]]
     sent_at: float
     values: list[bytes | None]
-    refusal: StoreError | None = None
+    refusal: StoreError | StoreRefused | None = None
 
 
 class Wire:
@@ -87,7 +88,13 @@ class Wire:
 
         Returns:
             For each statement the first value of its first row, or None if it has no row.
+
+        Raises:
+            StoreRefused: if a parameter holds U+0000; libpq would end the text there.
+            StoreError: if the connection is lost.
         """
+        if any(parameter is not None and b"\0" in parameter for _, parameters in calls for parameter in parameters):
+            raise StoreRefused("the session store cannot keep U+0000; leave it out")
         try:
             for name, parameters in calls:
                 self._libpq.send_query_prepared(name.encode(), parameters)
@@ -137,7 +144,7 @@ class Wire:
                 sqlstate = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
                 # The primary sentence alone: details may quote values.
                 message = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"connection lost").decode("utf-8", "replace")
-                request.refusal = Refused(message, sqlstate)
+                request.refusal = StoreRefused(refusal_of(message)) if is_at_fault(sqlstate) else Undone(message, sqlstate)
 
     def _check_silence(self) -> None:
         self._watchdog = None

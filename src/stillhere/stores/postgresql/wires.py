@@ -12,7 +12,7 @@ from psycopg import Error as PsycopgError
 
 from stillhere.errors import StoreError
 from stillhere.stores.postgresql.connect import reason_of
-from stillhere.stores.postgresql.wire import Refused, Wire
+from stillhere.stores.postgresql.wire import Undone, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,19 +54,20 @@ class Wires:
             For each statement the first value of its first row, or None if it has no row.
 
         Raises:
-            StoreError: if PostgreSQL cannot be reached, or undid the transaction.
+            StoreRefused: if PostgreSQL undid the transaction for what the parameters say.
+            StoreError: if it cannot be reached, or undid the transaction for another reason.
         """
         tries = 0
         while True:
             wire = await self._wire()
             try:
                 return await wire.send(calls)
-            except Refused as refused:
+            except Undone as undone:
                 tries += 1
-                if refused.sqlstate not in _UNDONE | _STALE or tries == TRIES:
+                if undone.sqlstate not in _UNDONE | _STALE or tries == TRIES:
                     raise
-                if refused.sqlstate in _STALE:
-                    wire.lose(str(refused))
+                if undone.sqlstate in _STALE:
+                    wire.lose(str(undone))
 
     async def _wire(self) -> Wire:
         """Choose an idle connection, or the least busy one while another is being opened, or wait for the first."""

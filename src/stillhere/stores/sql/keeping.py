@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Table, case, func
 from sqlalchemy.dialects import postgresql, sqlite
 
+from stillhere.core.records import Session, View, Visit
+from stillhere.core.rules import deadline
 from stillhere.stores.sql.schema import sessions, views, visits
 
 if TYPE_CHECKING:
@@ -29,7 +31,12 @@ def keep(connection: Connection, changes: Sequence[Changed]) -> None:
         (views, [view for changed in changes for view in changed.views]),
     ):
         if records:
-            connection.execute(_upsert(table, connection.dialect.name), [msgspec.to_builtins(record) for record in records])
+            connection.execute(_upsert(table, connection.dialect.name), [_columns(record) for record in records])
+
+
+def _columns(record: Session | View | Visit) -> dict[str, Any]:
+    columns: dict[str, Any] = msgspec.to_builtins(record)
+    return columns | {"due_at": deadline(record)} if isinstance(record, Session) else columns
 
 
 def _upsert(table: Table, dialect: str) -> Any:  # noqa: ANN401  # each dialect has a type of its own
