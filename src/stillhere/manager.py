@@ -152,7 +152,7 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claim = Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, chosen=chosen)
-        return self._verdict(await self._submit([claim]))
+        return self._verdict(self._answer_now(self._immediate, [claim]) if self._immediate else await self._submit([claim]))
 
     async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
         """Take in what a client says.
@@ -176,7 +176,8 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claims = [claim_of(beat, handle=handle, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
-        return self._verdict(await self._submit(claims), visible_ms=beats[-1].visible_ms)
+        outcome = self._answer_now(self._immediate, claims) if self._immediate else await self._submit(claims)
+        return self._verdict(outcome, visible_ms=beats[-1].visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
         """Extend a session because its person chose to stay: always in full, whatever the policy's touch interval."""
@@ -309,8 +310,6 @@ class SessionManager:
         return self._batcher.metrics
 
     async def _submit(self, claims: Sequence[Claim]) -> Outcome:
-        if self._immediate:
-            return self._answer_now(self._immediate, claims)
         outcome = await self._batcher.submit(claims)
         session = outcome.session
         if session is not None and session.ended_at is None and ending(session, now=self.clock()) is not None:
@@ -349,10 +348,9 @@ class SessionManager:
         if session is None:
             return NO_SESSION
         now = self.clock()
-        over = ending(session, now=now)
-        if over is not None:
-            return Verdict(session=session, ending=over)
         stands = standing(session, policy=self.policy, now=now)
+        if session.ended_at is not None or stands.expires_in_ms == 0:
+            return Verdict(session=session, ending=ending(session, now=now))
         return Verdict(session=session, standing=stands, next_beat_ms=next_beat_in(self.policy, visible_ms))
 
 

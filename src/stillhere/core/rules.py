@@ -37,6 +37,9 @@ PARTING_MS: Final = 5_000
 """A tab that is closed by a sign-out says its last words within this; then the sign-out ended the visit, not the leave."""
 
 
+# A member of an enumeration is looked up through its metaclass, every time.
+_CHECK, _EXTEND, _LEAVE = Kind.CHECK, Kind.EXTEND, Kind.LEAVE
+
 LONGEST_SUBJECT: Final = 2_000
 """Bytes of a subject; an e-mail address has at most 254 (RFC 5321), and a database's index an end."""
 
@@ -139,13 +142,14 @@ def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld:
         policy: says what a beat may extend.
         withheld: the request carried `X-Heartbeat: true`; all that is left is a check.
     """
-    if withheld or beat.kind is Kind.CHECK:
+    kind = beat.kind
+    if withheld or kind is _CHECK:
         return Claim(handle=handle, id_hash=id_hash)
     if beat is PLAIN:  # the most frequent message by far
         active_ago_ms = 0 if policy.beats_extend is BeatsExtend.ALWAYS else None
         return Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, on_screen=True, opens=True)
     age_ms = beat.age_ms or 0
-    leaves = beat.kind is Kind.LEAVE
+    leaves = kind is _LEAVE
     on_screen = not leaves and (beat.lifecycle in ON_SCREEN or beat.is_plain)
     return Claim(
         handle=handle,
@@ -153,7 +157,7 @@ def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld:
         age_ms=age_ms,
         active_ago_ms=_activity_claimed(beat, policy, age_ms),
         on_screen=on_screen,
-        chosen=beat.kind is Kind.EXTEND,
+        chosen=kind is _EXTEND,
         opens=not leaves and (on_screen or (beat.visible_ms or 0) > 0),
         leaves=leaves,
         view=beat.view,
@@ -169,9 +173,9 @@ def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld:
 
 
 def _activity_claimed(beat: Beat, policy: Policy, age_ms: int) -> int | None:
-    if beat.kind is Kind.LEAVE:
+    if beat.kind is _LEAVE:
         return None
-    if beat.kind is Kind.EXTEND:
+    if beat.kind is _EXTEND:
         return age_ms
     if policy.beats_extend is BeatsExtend.ALWAYS and (beat.lifecycle is None or beat.lifecycle in ON_SCREEN):
         return age_ms
@@ -229,7 +233,7 @@ def apply_claim(
 
 def is_id_of(id_hash: str, session: Session) -> bool:
     """Tell whether somebody came with a session's own secret id. Compares in constant time."""
-    return compare_digest(id_hash.encode(), session.id_hash.encode())
+    return compare_digest(id_hash, session.id_hash)
 
 
 def _is_old(view: View | None, claim: Claim) -> bool:

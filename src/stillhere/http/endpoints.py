@@ -95,7 +95,8 @@ class SessionEndpoints:
                 response = await self._answered(route, request, peer)
             except StoreError as error:
                 response = unavailable(error)
-        response = _finished(response, request)
+        if response.headers is not ANSWER_HEADERS or request.method == "HEAD":
+            response = _finished(response, request)
         return self._with_cors(response, request) if config.allowed_origins else response
 
     def _refused(self, route: Route, request: Request, peer: Peer) -> Response | None:
@@ -178,8 +179,11 @@ class SessionEndpoints:
 def _refused_body(request: Request) -> Response | None:
     if len(request.body) > MAX_BODY_BYTES:
         return problem(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes. Send fewer beats at a time.")
-    media_type = (request.header("content-type") or _MEDIA_TYPES[0]).partition(";")[0].strip().lower()
-    if request.method == "POST" and media_type not in _MEDIA_TYPES:
+    told = request.headers.get("content-type", _MEDIA_TYPES[0])
+    if told in _MEDIA_TYPES or request.method != "POST":
+        return None
+    media_type = told.partition(";")[0].strip().lower()
+    if media_type and media_type not in _MEDIA_TYPES:
         return problem(415, f"Send the body as {' or '.join(_MEDIA_TYPES)}, not {media_type!r}.")
     return None
 

@@ -30,12 +30,12 @@ class RateLimit:
 
     def wait_s(self, key: str, *, cost: int = 1) -> int | None:
         """Count some messages; None if they may pass, otherwise the whole seconds to wait. What is refused is not counted."""
-        now = self._elapsed()
+        now, counts = self._elapsed(), self._counts
         if now >= self._ends_at:
-            self._counts.clear()
+            counts.clear()
             self._ends_at = now + WINDOW_S
-        count = self._counts.get(key, 0) + cost
-        if count > self._per_minute and key in self._counts:
+        count = counts.get(key, 0) + cost
+        if count > self._per_minute and key in counts:
             return max(1, round(self._ends_at - now))
-        self._counts[key] = count
+        counts[key] = count
         return None
