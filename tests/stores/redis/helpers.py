@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +14,8 @@ from tests.stores.every import GAP
 from tests.support import START
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stillhere.core.records import Claim, Outcome
     from stillhere.stores.redis.store import RedisStore
     from tests.services import RedisServer
@@ -41,3 +45,11 @@ async def when_it_answers(store: RedisStore, handle: str) -> object:
         except StoreError:
             await asyncio.sleep(0.1)
     raise AssertionError("no failover within 10 seconds")
+
+
+@contextlib.contextmanager
+def silent(count: int) -> Iterator[str]:
+    """Give addresses where connections are taken, and nothing is ever said."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        yield ",".join(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)

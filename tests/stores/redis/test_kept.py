@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from stillhere.core.records import EndedBy, Lifecycle
-from stillhere.errors import StoreError
+from stillhere.errors import StoreRefused
 from stillhere.stores.redis import scripts
 from stillhere.stores.redis.layout import place_of, write_session
 from stillhere.stores.redis.servers import script
@@ -61,22 +61,36 @@ class TestLayout:
 
     async def test_refuses_a_proof_beyond_all_measure(self, store: RedisStore) -> None:
         """What is far longer than a hash is refused, not cut."""
-        with pytest.raises(StoreError, match="far longer than a hash"):
+        with pytest.raises(StoreRefused, match="far longer than a hash"):
             await store.create(replace(session_of("a"), id_hash="x" * 300))
 
     async def test_leaves_no_litter(self, marking: RedisStore, server: RedisServer) -> None:
-        """Every key goes some day if nobody uses it, a year from now and not before; what is forgotten goes at once."""
+        """Every key but visits' goes some day if nobody uses it, a year from now and not before; what is forgotten goes at once."""
         store = marking
         for name in "ab":
             await store.create(session_of(name))
         await beat(store, claim_of("a", opens=True, view="v"), claim_of("b", opens=True))
         await store.end("handle-b", EndedBy.REVOKED, now=START)
-        assert min(server.ask("PTTL", key) for key in keys_of(server, store)) > 366 * 86_400_000
+        lives = {key: server.ask("PTTL", key) for key in keys_of(server, store)}
+        assert {life for key, life in lives.items() if ":v:" in key} == {-1}
+        assert min(life for key, life in lives.items() if ":v:" not in key) > 366 * 86_400_000
         await store.sweep(limit=10, now=START + IDLE)
         await store.archived([(change.handle, change.mark) for change in await store.changed(10)])
         assert await store.forget(ended_before=START + IDLE + 1, limit=10) == 2
         assert {key[-1] for key in keys_of(server, store)} == {"c", "i"}
         assert {server.ask("BITCOUNT", key) for key in keys_of(server, store) if key.endswith("i")} == {0}
+
+    async def test_keeps_all_of_a_session_while_somebody_sweeps(self, store: RedisStore, server: RedisServer) -> None:
+        """However long ago the last sign-in was: a session that ended stays with its visits until it is forgotten."""
+        await store.create(session_of("a"))
+        await beat(store, claim_of("a", opens=True, view="v"))
+        await store.end("handle-a", EndedBy.REVOKED, now=START)
+        kept = [key for key in keys_of(server, store) if key.split("}:")[1][0] in "sxi"]
+        for key in kept:
+            server.ask("PEXPIRE", key, 60_000)
+        assert await store.sweep(limit=9, now=START) == []
+        assert len(kept) == 3
+        assert min(server.ask("PTTL", key) for key in kept) > 366 * 86_400_000
 
     async def test_is_packed_anew_by_nobody_who_looks(self, store: RedisStore, server: RedisServer) -> None:
         """Looking, listing and counting write nothing, also where a session moved on since it was indexed."""
@@ -146,6 +160,16 @@ class TestSubjects:
         await store.run([script(part, scripts.SUBJECT, [key], score, "handle-a", 1)], writes=True)
         assert await store.living(subject="me", limit=9, now=START) == []
 
+    async def test_are_noted_anew_by_the_sweep(self, store: RedisStore, server: RedisServer) -> None:
+        """A note that a failover lost is there again as soon as the sweep has come by its session."""
+        await store.create(session_of("a", subject="me"))
+        await beat(store, claim_of("a", active_ago_ms=0), now=START + IDLE - 1)
+        _, key, _ = store.layout.subject("me")
+        server.ask("ZREM", key.decode(), "handle-a")
+        assert await store.living(subject="me", limit=9, now=START + IDLE) == []
+        assert await store.sweep(limit=9, now=START + IDLE) == []
+        assert [session.handle for session in await store.living(subject="me", limit=9, now=START + IDLE)] == ["handle-a"]
+
     async def test_are_missed_by_no_race(self, store: RedisStore) -> None:
         """Whoever signs in while all are signed out is listed as soon as the sign-in was answered."""
         for n in range(20):
@@ -181,14 +205,32 @@ class TestArchiving:
         await store.archived([])
 
     async def test_loses_nothing_to_forgetting(self, marking: RedisStore, store: RedisStore) -> None:
-        """A session that still waits for the archive is not forgotten; one that nobody archives is."""
-        store, careless = marking, store
+        """A session that still waits for the archive is not forgotten, whoever forgets; one that nobody archives is."""
         await store.create(session_of("a"))
         await store.end("handle-a", EndedBy.REVOKED, now=START)
-        assert await store.forget(ended_before=START + 1, limit=9) == 0
-        assert len(await store.changed(9)) == 1
-        assert await careless.forget(ended_before=START + 1, limit=9) == 1
-        assert await store.changed(9) == []
+        assert await store.forget(ended_before=START + 1, limit=9) == 1
+        await marking.create(session_of("b"))
+        await marking.end("handle-b", EndedBy.REVOKED, now=START)
+        assert [await each.forget(ended_before=START + 1, limit=9) for each in (marking, store)] == [0, 0]
+        await marking.archived([(change.handle, change.mark) for change in await marking.changed(9)])
+        assert await store.forget(ended_before=START + 1, limit=9) == 1
+
+    async def test_is_told_by_everybody(self, marking: RedisStore, store: RedisStore, server: RedisServer) -> None:
+        """Once somebody archives, every process notes what it changes: visits, ends, lapses found by a beat or a sweep."""
+        await marking.ping()
+        for name in "abcd":
+            await store.create(session_of(name))
+        await beat(store, claim_of("a", opens=True, view="v"))
+        await store.end("handle-b", EndedBy.REVOKED, now=START)
+        await beat(store, claim_of("c"), now=START + IDLE)
+        assert len(await store.sweep(limit=9, now=START + IDLE)) == 2
+        assert {change.handle for change in await marking.changed(9)} == {f"handle-{name}" for name in "abcd"}
+        for key in keys_of(server, store):
+            server.ask("DEL", key)
+        await marking.changed(9)
+        await store.create(session_of("e"))
+        await store.end("handle-e", EndedBy.REVOKED, now=START)
+        assert [change.handle for change in await marking.changed(9)] == ["handle-e"]
 
     async def test_gives_every_change_its_turn(self, marking: RedisStore) -> None:
         """However often some sessions change, the others come too; also where most changes are in one part."""

@@ -1,32 +1,35 @@
-"""Answers that are lost, servers that hang, replicas that lag, primaries that die, slots that move."""
+"""Answers that are lost, servers that keep silent, event loops that end, records that cannot be read."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from stillhere.core.records import EndedBy
-from stillhere.errors import SessionExists, StoreError
-from stillhere.stores.redis.check import check
-from stillhere.stores.redis.layout import place_of
+from stillhere.errors import SessionExists, StoreError, StoreRefused
+from stillhere.stores.redis import scripts
+from stillhere.stores.redis.layout import place_of, write_session
 from stillhere.stores.redis.servers import Server
 from stillhere.stores.redis.store import RedisStore
-from tests.services import RedisCluster, RedisServer, redis_sentinel, redis_server
-from tests.stores.every import claim_of, id_of, session_of
-from tests.stores.redis.helpers import beat, when_it_answers
+from stillhere.stores.redis.trouble import is_refusal
+from tests.services import RedisCluster, RedisServer, redis_server
+from tests.stores.every import IDLE, claim_of, id_of, session_of
+from tests.stores.redis.helpers import beat, silent
 from tests.support import START, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from stillhere.core.records import Claim
     from stillhere.stores.redis.servers import Command
 
 
@@ -101,7 +104,7 @@ class TestLostAnswers:
         """A server that hangs is StoreError after a while, and the half answer is nobody else's afterwards."""
         store = RedisStore(url)
         await store.create(session_of("a"))
-        patched = await store._open().server_of(0)
+        patched = await (await store._here()).server_of(0)
         monkeypatch.setattr(patched, "_timeout_s", 0.2)
         server.pause()
         try:
@@ -125,143 +128,169 @@ class TestLostAnswers:
         assert await last == session_of("a")
 
 
-class TestReplicas:
-    async def test_that_are_not_there_are_said(self, url: str, server: RedisServer) -> None:
-        """Who asks for replicas and has none is told so: at start, and by every write, which is done all the same."""
-        with pytest.raises(StoreError, match="0 of 1 replicas"):
-            check(f"{url}&wait_replicas=1")
-        store = RedisStore(f"{url}&wait_replicas=1")
-        with pytest.raises(StoreError, match="repeating is safe"):
-            await store.create(session_of("a"))
-        await store.close()
-        hasty = RedisStore(f"{server.url_of('hasty', 'password')}?wait_replicas=1")
-        with pytest.raises(StoreError, match=r"did not answer: .*permission"):
-            await hasty.end("handle-a", EndedBy.REVOKED, now=START)
-        await hasty.close()
+class TestSilence:
+    async def test_is_waited_for_once(self) -> None:
+        """However many servers keep silent, a call ends after six seconds, and so do those that come with it."""
+        with silent(6) as six:
+            first = six.split(",")[0]
+            stores = [RedisStore(url) for url in (f"redis+cluster://{six}", f"redis+sentinel://{six}/main", f"redis://{first}")]
+            begun_s = time.monotonic()
+            calls = [store.get(f"handle-{n}") for store in stores for n in range(3)]
+            found = await asyncio.gather(*calls, *(store.ping() for store in stores), return_exceptions=True)
+            assert time.monotonic() - begun_s < 6
+            assert {type(one) for one in found} == {StoreError}
+            for store in stores:
+                await store.close()
 
-    async def test_have_what_was_answered(self, tmp_path: Path) -> None:
-        """Under Sentinel a write waits for the replica if that is wanted; and after a failover it is still there."""
-        with redis_sentinel(tmp_path) as group:
-            check(group.url)
-            store, reading = RedisStore(f"{group.url}?wait_replicas=1"), RedisStore(group.url)
-            await reading.create(session_of("a"))
-            assert await when_replicated(store, claim_of("a")) == session_of("a")
-            listened = store.watch()
-            assert await anext(listened) is None
-            group.primary().kill()
-            assert await when_it_answers(reading, "handle-a") == session_of("a")
-            assert await anext(listened) is None
-            for closing in (store, reading):
-                await closing.close()
+    async def test_of_some_nodes_holds_up_nobody(self, cluster: RedisCluster) -> None:
+        """Whoever knows where things are is heard at once, wherever it stands in the URL."""
+        with silent(3) as three:
+            store = RedisStore(f"redis+cluster://{three},127.0.0.1:{cluster.ports[0]}")
+            async with asyncio.timeout(0.9):
+                assert await store.get("handle-a") is None
+            await store.close()
+
+
+class TestEventLoops:
+    @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+    def test_may_follow_each_other(self, url: str) -> None:
+        """A store that was used in a loop that is closed since works in the next one, and can be closed there."""
+        store, idle = RedisStore(url), RedisStore(url)
+        with asyncio.Runner() as runner:
+            runner.run(store.create(session_of("a")))
+            runner.run(idle.ping())
+
+        async def use() -> None:
+            assert await store.get("handle-a") == session_of("a")
+            watching = store.watch()
+            assert await anext(watching) is None
+            await store.end("handle-a", EndedBy.REVOKED, now=START)
+            assert await anext(watching) == "handle-a"
+            await store.close()
+            await idle.close()
             with pytest.raises(StoreError, match="closed"):
-                await anext(listened)
-            replica = next(server for server in group.data if server.is_running)
-            with pytest.raises(StoreError, match="no sentinel could tell where 'other' is"):
-                check(group.url.replace("mymaster", "other"))
-            replica.ask("REPLICAOF", "127.0.0.1", 1)
-            with pytest.raises(StoreError, match="is a replica, which takes no writes"):
-                check(replica.url)
+                await anext(watching)
+
+        with asyncio.Runner() as runner:
+            runner.run(use())
+        gc.collect()
+
+    async def test_may_run_beside_each_other(self, url: str, server: RedisServer) -> None:
+        """Two threads may use one store; whoever closes it closes it for both."""
+        store = RedisStore(url)
+        await store.create(session_of("a"))
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            for _ in range(2):
+                there = asyncio.run_coroutine_threadsafe(store.get("handle-a"), loop)
+                assert await asyncio.wrap_future(there) == await store.get("handle-a") == session_of("a")
+            before = server.ask("INFO", "clients")["connected_clients"]
+            await store.close()
+            await asyncio.to_thread(wait_until, lambda: server.ask("INFO", "clients")["connected_clients"] == before - 2, what="both gone")
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            await asyncio.to_thread(thread.join)
+            loop.close()
 
 
-async def when_replicated(store: RedisStore, claim: Claim) -> object:
-    """Send a beat until the replica had it in time; on a busy machine that may take more than one."""
-    for _ in range(20):
-        with contextlib.suppress(StoreError):
-            return (await beat(store, claim))[0].session
-    raise AssertionError("the replica never had a beat in time")
-
-
-class TestCluster:
-    async def test_follows_a_slot_that_moves(self, cluster: RedisCluster) -> None:
-        """While a slot moves and afterwards every verb is answered, and no session is taken for unknown."""
-        store = RedisStore(f"{cluster.url}?prefix=moving", marks_changes=True)
-        for n in range(40):
+class TestEnds:
+    @pytest.mark.parametrize("trouble", [RedisConnectionError("gone"), asyncio.CancelledError()])
+    async def test_are_told_when_a_sweep_breaks(self, store: RedisStore, monkeypatch: pytest.MonkeyPatch, trouble: BaseException) -> None:
+        """What a sweep recorded before it broke is told, by it or by the next; and each end once."""
+        for n in range(20):
             await store.create(session_of(str(n)))
-        claims = [claim_of(str(n), opens=True, view="v") for n in range(40)]
-        await beat(store, *claims)
-        tag = place_of("handle-7").tag
-        move = Move(cluster, key_slot(f"{{{tag}}}".encode()))
-        for step in (move.begin, move.move_half, move.move_rest, move.end):
-            await asyncio.to_thread(step)
-            if step == move.move_half:
-                # Some keys are here, some there: such a script cannot run anywhere.
-                with pytest.raises(StoreError):
-                    await beat(store, *claims)
-            else:
-                assert all(outcome.session is not None for outcome in await beat(store, *claims))
-                assert await store.get("handle-7") == session_of("7")
-        assert len(await store.living(subject=None, limit=99, now=START)) == 40
-        await store.ping()
+        ask, calls = store._ask, 0
+
+        async def breaking(commands: Sequence[Command], *, writes: bool) -> list[Any]:
+            nonlocal calls
+            calls += commands[0].script is scripts.SWEEP
+            if calls > 5 and isinstance(trouble, Exception):
+                return [trouble]
+            if calls > 5:
+                raise trouble
+            return await ask(commands, writes=writes)
+
+        monkeypatch.setattr(store, "_ask", breaking)
+        told = list[str]()
+        with contextlib.suppress(asyncio.CancelledError):
+            told += [session.handle for session in await store.sweep(limit=99, now=START + IDLE)]
+        assert len(told) >= 5 if isinstance(trouble, Exception) else not told
+        if isinstance(trouble, Exception):
+            with pytest.raises(StoreError, match="gone"):
+                await store.sweep(limit=99, now=START + IDLE)
+        monkeypatch.undo()
+        told += [session.handle for session in await store.sweep(limit=3, now=START + IDLE)]
+        told += [session.handle for session in await store.sweep(limit=99, now=START + IDLE)]
+        assert sorted(told) == sorted(f"handle-{n}" for n in range(20))
+
+    async def test_are_told_when_a_part_of_a_batch_is_lost(self, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The living parts of a cluster record ends while another is dead; the next sweep tells of them too."""
+        store = RedisStore(f"{cluster.url}?prefix=partly")
+        names = [str(n) for n in range(30)]
+        for name in names:
+            await store.create(session_of(name))
+        dead = await (await store._here()).server_of(place_of("handle-0").tag)
+        send = Server.send
+
+        async def partly(server: Server, commands: Sequence[Command], **how: Any) -> list[Any]:
+            if server is dead:
+                raise RedisConnectionError("gone")
+            return await send(server, commands, **how)
+
+        monkeypatch.setattr(Server, "send", partly)
+        routes = await store._here()
+
+        async def as_before() -> None:
+            """Go on with the same servers."""
+
+        monkeypatch.setattr(routes, "look_again", as_before)
+        with pytest.raises(StoreError, match="gone"):
+            await beat(store, *(claim_of(name) for name in names), now=START + IDLE)
+        monkeypatch.undo()
+        assert 0 < len(store._untold) < 30
+        assert sorted(session.handle for session in await store.sweep(limit=99, now=START + IDLE)) == sorted(f"handle-{n}" for n in names)
         await store.close()
 
-    async def test_says_when_nobody_is_there(self, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No node, a node that may not tell, and a cluster with holes are each `StoreError` at use."""
-        gone = [RedisStore(f"redis+{rest}") for rest in ("cluster://127.0.0.1:1", "sentinel://127.0.0.1:1/main")]
-        for store in gone:
-            with pytest.raises(StoreError, match=r"did not answer: no .* could tell"):
-                await store.get("handle-a")
-        for node in cluster.nodes:
-            node.ask("ACL", "SETUSER", "blind", "on", ">password", "~*", "&*", "+@all", "-cluster")
-        blind = RedisStore(cluster.url.replace("://", "://blind:password@"))
-        with pytest.raises(StoreError, match=r"did not answer: .*permission"):
-            await blind.get("handle-a")
 
-        async def nothing(*_: object, **__: object) -> list[list[object]]:
-            return [[]]
+class TestRefusals:
+    async def test_are_of_one_claim(self, store: RedisStore, server: RedisServer) -> None:
+        """A record that nobody can read, or a key of another kind, fails its own claim; the others of the batch are done."""
+        for name in "abcd":
+            await store.create(session_of(name))
+        with server.client() as client:
+            client.hset(store.layout.sessions[place_of("handle-b").tag].decode(), "handle-b", write_session(session_of("b"))[:50])
+            client.set(store.layout.views(place_of("handle-c")).decode(), "other")
+        claims = [claim_of(name, opens=True, view="v", active_ago_ms=0) for name in "abcd"]
+        with pytest.raises(StoreRefused, match="could not work with this"):
+            await beat(store, *claims, now=START + 5)
+        for claim in claims[1:3]:
+            with pytest.raises(StoreRefused, match="could not work with this"):
+                await beat(store, claim, now=START + 5)
+        assert [(await store.sessions([f"handle-{name}"]))[0].last_active_at for name in "ad"] == [START + 5] * 2
+        server.ask("CONFIG", "SET", "maxmemory", 1)
+        try:
+            with pytest.raises(StoreError, match="used memory"):
+                await beat(store, *claims, now=START + 6)
+        finally:
+            server.ask("CONFIG", "SET", "maxmemory", 0)
 
-        monkeypatch.setattr(Server, "send", nothing)
-        holed = RedisStore(cluster.url)
-        with pytest.raises(StoreError, match="some slots are served by no node"):
-            await holed.get("handle-a")
-        for closing in (*gone, blind, holed):
-            await closing.close()
-
-    async def test_goes_on_after_a_failover(self, cluster: RedisCluster) -> None:
-        """When a primary dies its replica is asked after a moment; until then there is trouble, and never a wrong answer."""
-        store, reading, last = (RedisStore(f"{cluster.url}?prefix=failing{waits}") for waits in ("&wait_replicas=1", "", ""))
-        await last.create(session_of("a"))
-        assert await when_replicated(store, claim_of("a")) == session_of("a")
-        assert await asyncio.gather(*(reading.get("handle-a") for _ in range(5))) == [session_of("a")] * 5
-        node = cluster.primary_of(f"{{{place_of('handle-a').tag}}}")
-        node.kill()
-        assert await when_it_answers(reading, "handle-a") == session_of("a")
-        node.start()
-        await asyncio.to_thread(cluster.wait_until_well)
-        for closing in (store, reading, last):
-            await closing.close()
-
-
-class Move:
-    """Moves a slot from one primary of a cluster to another, step by step."""
-
-    def __init__(self, cluster: RedisCluster, slot: int) -> None:
-        self._slot = slot
-        self._cluster = cluster
-        self._old = cluster.primary_of(slot)
-        self._new = next(node for node in cluster.primaries() if node is not self._old)
-
-    def begin(self) -> None:
-        """Tell both."""
-        old, new = (node.ask("CLUSTER", "MYID") for node in (self._old, self._new))
-        self._new.ask("CLUSTER", "SETSLOT", self._slot, "IMPORTING", old)
-        self._old.ask("CLUSTER", "SETSLOT", self._slot, "MIGRATING", new)
-
-    def move_half(self) -> None:
-        """Move some keys."""
-        for key in [key for key in self._keys() if key.endswith(":s")]:
-            self._old.ask("MIGRATE", "127.0.0.1", self._new.port, key, 0, 5000)
-
-    def move_rest(self) -> None:
-        """Move all keys."""
-        for key in self._keys():
-            self._old.ask("MIGRATE", "127.0.0.1", self._new.port, key, 0, 5000)
-
-    def end(self) -> None:
-        """Tell everybody who has it now."""
-        new = self._new.ask("CLUSTER", "MYID")
-        for node in (self._new, self._old, *self._cluster.primaries()):
-            node.ask("CLUSTER", "SETSLOT", self._slot, "NODE", new)
-        wait_until(lambda: self._cluster.primary_of(self._slot) is self._new, what="the slot to have moved")
-
-    def _keys(self) -> list[str]:
-        return list(self._old.ask("CLUSTER", "GETKEYSINSLOT", self._slot, 1000))
+    @pytest.mark.parametrize(
+        ("text", "is_one"),
+        [
+            ("user_script:9: attempt to compare number with nil", True),
+            ("user_script:9: Missing bytes in input. script: ab12, on @user_script:9.", True),
+            ("Error running script (call to f_ab12): @user_script:9: user_script:9: attempt to index a nil value", True),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value script: ab12, on @user_script:9.", True),
+            ("Error running script (call to f_ab12): @user_script:9: @user_script: 9: -OOM command not allowed", False),
+            ("MISCONF Redis is configured to save RDB snapshots", False),
+            ("BUSY Redis is busy running a script. You can only call SCRIPT KILL", False),
+            ("NOREPLICAS Not enough good replicas to write. script: ab12, on @user_script:9.", False),
+            ("Unknown Redis command called from script script: ab12, on @user_script:9.", False),
+        ],
+    )
+    def test_are_told_from_trouble(self, text: str, is_one: bool) -> None:  # noqa: FBT001  # a column of the table
+        """What the server says of itself is trouble; what a script says of what it was given is a refusal."""
+        assert is_refusal(ResponseError(text)) is is_one
+        assert not is_refusal(ReadOnlyError(text))

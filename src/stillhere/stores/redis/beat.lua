@@ -1,7 +1,7 @@
 -- Units: *_at, now and horizon are milliseconds since 1970; spans are milliseconds. `core.rules.apply_claim`, restated: judge, credit, remember.
--- KEYS, for each claim: sessions, index, views; and where changes are marked: marks, counter.
--- ARGV: channel, now, visit_gap, touch_interval, then the claims, packed. Answers, for each claim: the session as it is kept, in a table
--- of its own if its end was recorded now; false if there is none.
+-- KEYS, for each claim: sessions, index, views, marks, counter.
+-- ARGV: channel, now, visit_gap, touch_interval, 1 if the caller archives, then the claims, packed. Answers, for each claim: the session as
+-- it is kept, in a table of its own if its end was recorded now; false if there is none; an error if it is the claim's own.
 local channel, now, visit_gap, touch_interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local max, min = math.max, math.min
 
@@ -148,7 +148,7 @@ local function find(keys, claim)
   return view, latest, latest
 end
 
-local function keep(keys, session, claim, view, visit, latest)
+local function keep(keys, claim, view, visit, latest)
   local changes = {}
   if not latest or visit.number == latest.number then
     changes[1], changes[2] = 'n', write_visit(visit)
@@ -162,9 +162,6 @@ local function keep(keys, session, claim, view, visit, latest)
     changes[#changes + 1] = write_view(view)
   end
   redis.call('HSET', keys.views, unpack(changes))
-  if not latest then
-    outlive(keys.views, max(0, session.absolute_end_at - now))
-  end
   mark(keys, claim.handle)
 end
 
@@ -180,7 +177,7 @@ local function remember(keys, session, claim, view, visit, latest, over_at, hori
       view = open_view(session, visit, claim, horizon)
     elseif horizon - visit.last_seen_at < touch_interval and not visit.left_at then
       if visit ~= latest then
-        keep(keys, session, claim, view, visit, latest)
+        keep(keys, claim, view, visit, latest)
       end
       return
     end
@@ -190,7 +187,7 @@ local function remember(keys, session, claim, view, visit, latest, over_at, hori
     by_visible_ms, by_active_ms = grow(view, claim, newest, horizon)
   end
   visited(visit, claim, newest, by_visible_ms, by_active_ms, over_at, horizon)
-  keep(keys, session, claim, view, visit, latest)
+  keep(keys, claim, view, visit, latest)
 end
 
 local function apply(keys, claim)
@@ -218,14 +215,28 @@ local function apply(keys, claim)
   return answer
 end
 
-local answers = {}
-local width = #KEYS / (#ARGV - 4)
-for n = 1, #ARGV - 4 do
-  local first = (n - 1) * width
-  local keys = { sessions = KEYS[first + 1], index = KEYS[first + 2], views = KEYS[first + 3] }
-  if width == 5 then
-    keys.marks, keys.counter = KEYS[first + 4], KEYS[first + 5]
+-- A claim at fault fails alone. What the server says of itself begins with a word in capitals, and stops all.
+local function fault(why)
+  local text = type(why) == 'table' and why.err or tostring(why)
+  if string.find(text, '%u%u%u') and not string.find(text, 'WRONGTYPE', 1, true) then
+    error(why, 0)
   end
-  answers[n] = apply(keys, read_claim(ARGV[n + 4]))
+  return { err = text }
+end
+
+local function apply_packed(keys, packed)
+  return apply(keys, read_claim(packed))
+end
+
+local answers = {}
+local archives = ARGV[5] == '1'
+for n = 1, #ARGV - 5 do
+  local first = (n - 1) * 5
+  local keys = {
+    sessions = KEYS[first + 1], index = KEYS[first + 2], views = KEYS[first + 3], marks = KEYS[first + 4], counter = KEYS[first + 5],
+    archives = archives,
+  }
+  local ok, answer = pcall(apply_packed, keys, ARGV[n + 5])
+  answers[n] = ok and answer or not ok and fault(answer)
 end
 return answers

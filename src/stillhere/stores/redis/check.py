@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
 
 from stillhere.errors import StoreError
 from stillhere.stores.redis import scripts
-from stillhere.stores.redis.connect import read_url
+from stillhere.stores.redis.connect import ANSWER_TIMEOUT_S, read_url
 from stillhere.stores.redis.layout import VERSION, Layout
 from stillhere.stores.redis.routes import routes_to
-from stillhere.stores.redis.servers import Command, connect, script
+from stillhere.stores.redis.servers import Command, NotReplicated, connect, script
 
 if TYPE_CHECKING:
     from stillhere.stores.redis.connect import Target
@@ -50,15 +50,27 @@ async def _check(target: Target) -> None:
     layout = Layout(target.prefix)
     try:
         for part in await routes.parts():
-            (told,) = await routes.run([Command(part, (b"INFO",))], writes=False)
+            (told,) = await _told(routes, Command(part, (b"INFO",)), writes=False)
             judge(target, dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line))
-            await routes.run([script(part, scripts.CHECK, layout.checks[part], layout.channel)], writes=True)
+            await _told(routes, script(part, scripts.CHECK, layout.checks[part], layout.channel))
         await _check_channel(routes, layout)
         await _check_layout(routes, layout)
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreError(_sentence(target, error)) from error
     finally:
         await routes.close()
+
+
+async def _told(routes: Routes, *commands: Command, writes: bool = True) -> list[Any]:
+    answers = await routes.run(commands, writes=writes)
+    for n, answer in enumerate(answers):
+        if isinstance(answer, NotReplicated):
+            # A replica may come later, and whoever only looks needs none.
+            logger.warning("%s", answer)
+            answers[n] = answer.answer
+        elif isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def _sentence(target: Target, error: Exception) -> str:
@@ -105,16 +117,16 @@ def judge(target: Target, facts: dict[str, str]) -> None:
 async def _check_channel(routes: Routes, layout: Layout) -> None:
     connection = (await routes.server_of(0)).make()
     try:
-        await connect(connection)
-        await connection.send_command(b"SUBSCRIBE", layout.channel)
-        await connection.read_response(disable_decoding=True)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await connect(connection)
+            await connection.send_command(b"SUBSCRIBE", layout.channel)
+            await connection.read_response(disable_decoding=True)
     finally:
         await connection.disconnect(nowait=True)
 
 
 async def _check_layout(routes: Routes, layout: Layout) -> None:
-    commands = [Command(0, (b"GET", layout.version)), Command(0, (b"SETNX", layout.version, VERSION))]
-    found, _ = await routes.run(commands, writes=True)
+    found, _ = await _told(routes, Command(0, (b"GET", layout.version)), Command(0, (b"SETNX", layout.version, VERSION)))
     if found is not None and int(found) > VERSION:
         raise StoreError(
             f"the session store was written by a newer release (layout {int(found)}, this one knows {VERSION}): upgrade stillhere"

@@ -20,6 +20,9 @@ SCHEMES: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+s
 CONNECT_TIMEOUT_S: Final = 2
 ANSWER_TIMEOUT_S: Final = 5
 
+CALL_TIMEOUT_S: Final = 5.5
+"""How long a call may take in all, with finding out who has what, and all tries."""
+
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
 

@@ -1,13 +1,14 @@
 -- Units: none. Deletes sessions that have ended, with their visits and views.
--- KEYS: sessions, marks, which indexes are filled, then index and views of each. ARGV: 1 if changes are marked, then handle, and number
+-- KEYS: sessions, marks, counter, which indexes are filled, then index and views of each. ARGV: 1 if the caller archives, then handle, and number
 -- of the index in its part, of each. Answers how many were deleted.
-local sessions, marks, filled = KEYS[1], KEYS[2], KEYS[3]
+local sessions, marks, filled = KEYS[1], KEYS[2], KEYS[4]
+local archived = is_archived({ archives = ARGV[1] == '1', counter = KEYS[3] })
 local forgotten = 0
 for n = 2, #ARGV, 2 do
-  local handle, index, views = ARGV[n], KEYS[n + 2], KEYS[n + 3]
+  local handle, index, views = ARGV[n], KEYS[n + 3], KEYS[n + 4]
   local raw = redis.call('HGET', sessions, handle)
   -- What still waits for the archive stays until it is there.
-  local waits = ARGV[1] == '1' and redis.call('ZSCORE', marks, handle)
+  local waits = archived and redis.call('ZSCORE', marks, handle)
   if raw and read_session(raw).ended_at and not waits then
     redis.call('ZREM', marks, handle)
     redis.call('ZREM', index, handle)

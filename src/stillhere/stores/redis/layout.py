@@ -6,17 +6,17 @@ import json
 import re
 from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from stillhere.core.records import Claim, EndedBy, Lifecycle, Session, View, Visit
 from stillhere.core.rules import deadline
-from stillhere.errors import StoreError
+from stillhere.errors import StoreRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 VERSION: Final = 1
 """Of this layout. It goes up when an older release could not read what a newer one wrote."""
@@ -29,6 +29,9 @@ INDEXES: Final = 256
 
 ENDED: Final = 2**52
 """Taken from the instant of an end, so that those who have ended stand below zero in their index."""
+
+LITTER_MS: Final = 400 * 86_400_000
+"""What nobody used for so long is litter. `record.lua` has it too."""
 
 _RAW_HASH: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _TO_STANDARD: Final = str.maketrans("-_", "+/")
@@ -174,11 +177,11 @@ def new_head(id_hash: str) -> bytes:
     """Write the head of a record to be kept.
 
     Raises:
-        StoreError: if the `id_hash` is longer than one can be.
+        StoreRefused: if the `id_hash` is longer than one can be.
     """
     head = head_of(id_hash)
     if head == _NOBODYS:
-        raise StoreError("a session's id_hash is far longer than a hash; it cannot be kept")
+        raise StoreRefused("a session's id_hash is far longer than a hash; it cannot be kept")
     return head
 
 
@@ -217,6 +220,16 @@ def read_session(handle: str, raw: bytes, id_hash: str | None = None) -> Session
         ended_at=None if kept.ended_after is None else begin + kept.ended_after,
         ended_by=kept.ended_by,
     )
+
+
+def pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    """Take two by two what Redis answers one after the other."""
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def read_sessions(flat: Sequence[Any]) -> list[Session]:
+    """Unpack sessions, each after its handle."""
+    return [read_session(handle.decode(), raw) for handle, raw in pairs(flat)]
 
 
 def write_claim(claim: Claim) -> bytes:

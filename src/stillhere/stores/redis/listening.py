@@ -29,19 +29,18 @@ SILENCE_S: Final = 5
 _TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
-async def listen(routes: Routes, target: Target, channel: bytes, closed: asyncio.Event) -> AsyncIterator[str | None]:
+async def listen(routes: Routes, target: Target, channel: bytes) -> AsyncIterator[str | None]:
     """Yield None once listening has begun, also anew; then each handle that is told.
 
     Args:
         routes: where the servers are.
         target: who they are.
         channel: what to listen to.
-        closed: set when the store is.
 
     Raises:
         StoreError: if nothing can be heard at first, or the store is closed.
     """
-    has_heard, failures = False, 0
+    has_heard, failures, closed = False, 0, routes.closed
     while not closed.is_set():
         try:
             async with _subscribed(routes, channel, closed) as (connection, signs_of_life):
@@ -65,11 +64,11 @@ async def listen(routes: Routes, target: Target, channel: bytes, closed: asyncio
 @asynccontextmanager
 async def _subscribed(routes: Routes, channel: bytes, closed: asyncio.Event) -> AsyncIterator[tuple[Connection, asyncio.Event]]:
     """Give a connection that listens, and what to set whenever something comes of it."""
-    connection = (await routes.server_of(0)).make()
     signs_of_life = asyncio.Event()
-    minding = None
+    connection = minding = None
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            connection = (await routes.server_of(0)).make()
             await connect(connection)
             await connection.send_command(b"SUBSCRIBE", channel)
             await connection.read_response(disable_decoding=True)
@@ -78,7 +77,8 @@ async def _subscribed(routes: Routes, channel: bytes, closed: asyncio.Event) -> 
     finally:
         if minding is not None:
             minding.cancel()
-        await connection.disconnect(nowait=True)
+        if connection is not None:
+            await connection.disconnect(nowait=True)
 
 
 async def _mind(connection: Connection, signs_of_life: asyncio.Event, closed: asyncio.Event) -> None:

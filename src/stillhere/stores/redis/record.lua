@@ -7,6 +7,7 @@ local ENDED = 4503599627370496
 
 -- Far longer than anything is wanted: what nobody used for so long is litter.
 local LITTER = 34560000000
+local DAY = 86400000
 
 local function head_of(raw)
   return string.sub(raw, 1, string.byte(raw) + 1)
@@ -61,11 +62,22 @@ local function ending(session, now)
   return over_at, over_at == session.absolute_end_at and 'absolute' or 'idle'
 end
 
--- The handle waits for the archive; `keys.marks` is nil where nobody archives.
+-- Whether somebody archives what changes: the counter is there, whoever asks. One who archives itself knows without it.
+local function is_archived(keys)
+  return keys.archives or redis.call('EXISTS', keys.counter) == 1
+end
+
+-- The handle waits for the archive, where there is one.
 local function mark(keys, handle)
-  if keys.marks and redis.call('ZADD', keys.marks, redis.call('INCR', keys.counter), handle) == 1 then
-    redis.call('PEXPIRE', keys.marks, LITTER)
+  if not is_archived(keys) then
+    return
+  end
+  local number = redis.call('INCR', keys.counter)
+  if number == 1 then
     redis.call('PEXPIRE', keys.counter, LITTER)
+  end
+  if redis.call('ZADD', keys.marks, number, handle) == 1 then
+    redis.call('PEXPIRE', keys.marks, LITTER)
   end
 end
 
@@ -83,6 +95,6 @@ end
 -- A key lives on at least so long after the last use foreseen for it; never less than it would have.
 local function outlive(key, span)
   if redis.call('PTTL', key) < span + LITTER then
-    redis.call('PEXPIRE', key, span + LITTER)
+    redis.call('PEXPIRE', key, math.max(span, 0) + LITTER)
   end
 end

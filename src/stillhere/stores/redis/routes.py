@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from redis.crc import key_slot
 from redis.exceptions import (
@@ -14,6 +15,7 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterDownError,
     MovedError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -23,19 +25,25 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from stillhere.errors import StoreError
+from stillhere.stores.redis.connect import CALL_TIMEOUT_S
 from stillhere.stores.redis.layout import TAGS
 from stillhere.stores.redis.servers import Command, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from stillhere.stores.redis.connect import Target
+
+Answer = TypeVar("Answer")
 
 _MOVING: Final = (AskError, MovedError, TryAgainError, ClusterDownError, ReadOnlyError, RedisConnectionError)
 LOOK_TIMEOUT_S: Final = 1
 """How long a node or a sentinel may take to tell who has what. One that hangs must not hold up the question to the next."""
 
 _FINAL: Final = (AuthenticationError, AuthorizationError)
+
+_LOST: Final = (TimeoutError, RedisTimeoutError, RedisConnectionError)
+_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Routes(ABC):
@@ -45,17 +53,17 @@ class Routes(ABC):
         target: where they are.
 
     Attributes:
-        splits: parts may be on different servers, so that no command may touch two.
+        closed: set when these are.
         pauses_s: how long to wait before each new try to reach a part that moved.
     """
 
-    splits: ClassVar[bool] = False
     pauses_s: ClassVar[Sequence[float]] = (0,)
 
     def __init__(self, target: Target) -> None:
         """Connect to nothing yet."""
         self._target = target
         self._servers: dict[tuple[str, int], Server] = {}
+        self.closed = asyncio.Event()
 
     @abstractmethod
     async def server_of(self, part: int) -> Server:
@@ -80,33 +88,35 @@ class Routes(ABC):
 
     async def parts(self) -> list[int]:
         """Give one part for each server that has any."""
-        return list({await self.server_of(part): part for part in range(2 * TAGS)}.values())
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return list({await self.server_of(part): part for part in range(2 * TAGS)}.values())
 
     async def run(self, commands: Sequence[Command], *, writes: bool) -> list[Any]:
-        """Send commands, together where they go to one server. Those of one part are done in order.
+        """Send commands, together where they go to one server. Those of one part are done in order. It takes `CALL_TIMEOUT_S` at most.
 
-        Raises:
-            StoreError: if fewer replicas have it than wanted.
-            redis.exceptions.RedisError: if a server did not answer, or said no.
+        Returns:
+            What each was answered. What was not, or with an error, has that error in its place: of the others it is known that they
+            were done.
         """
-        answers: list[Any] = [None] * len(commands)
-        open_ones = list(range(len(commands)))
+        unanswered = TimeoutError()
+        answers: list[Any] = [unanswered] * len(commands)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._try(commands, answers, writes=writes)
+        if any(isinstance(answer, _LOST) for answer in answers):
+            await self.look_again()  # for the next command; this one has waited long enough
+        return answers
+
+    async def _try(self, commands: Sequence[Command], answers: list[Any], *, writes: bool) -> None:
+        open_ones: Sequence[int] = range(len(commands))
         for pause_s in (None, *self.pauses_s):
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
                 await self._look_again(answers, open_ones)
-            try:
-                await self._send(commands, open_ones, answers, writes=writes, again=pause_s is not None)
-            except (TimeoutError, RedisTimeoutError):
-                await self.look_again()  # for the next command; this one has waited long enough
-                raise
+            await self._send(commands, open_ones, answers, writes=writes, again=pause_s is not None)
             open_ones = [n for n in open_ones if isinstance(answers[n], _MOVING) and not isinstance(answers[n], _FINAL)]
             if not open_ones:
                 break
-        for answer in answers:
-            if isinstance(answer, RedisError):
-                raise answer
-        return answers
 
     async def _look_again(self, answers: Sequence[Any], open_ones: Sequence[int]) -> None:
         if any(not isinstance(answers[n], (AskError, TryAgainError)) or isinstance(answers[n], MovedError) for n in open_ones):
@@ -114,18 +124,19 @@ class Routes(ABC):
 
     async def _send(self, commands: Sequence[Command], open_ones: Sequence[int], answers: list[Any], *, writes: bool, again: bool) -> None:
         groups: dict[tuple[Server, bool], list[int]] = {}
-        for n in open_ones:
-            try:
-                place = await self._place(commands[n], answers[n])
-            except RedisConnectionError as error:
+        try:
+            for n in open_ones:
+                groups.setdefault(await self._place(commands[n], answers[n]), []).append(n)
+        except RedisError as error:  # nobody knows who has what: to ask again for the next command would take as long again
+            for n in open_ones:
                 answers[n] = error
-                continue
-            groups.setdefault(place, []).append(n)
+            return
 
         async def send(server: Server, numbers: list[int], *, asking: bool) -> None:
+            found: Sequence[Any]
             try:
                 found = await server.send([commands[n] for n in numbers], writes=writes, again=again, asking=asking)
-            except RedisConnectionError as error:
+            except _TROUBLE as error:
                 found = [error] * len(numbers)
             for n, answer in zip(numbers, found, strict=True):
                 answers[n] = answer
@@ -141,10 +152,41 @@ class Routes(ABC):
             return self.server(before.host, before.port), True
         return await self.server_of(command.part), False
 
+    async def abandon(self) -> None:
+        """Let go of all connections after their event loop was closed."""
+        for server in self._servers.values():
+            await server.abandon()
+
     async def close(self) -> None:
         """Let go of all connections."""
+        self.closed.set()
         for server in self._servers.values():
             await server.close()
+
+
+async def first_of(asked: Iterable[Coroutine[Any, Any, Answer]], question: str) -> Answer:
+    """Wait for the first that answers, and give up the others: whoever is silent holds up nobody.
+
+    Raises:
+        redis.exceptions.RedisError: if none does.
+    """
+    tasks = [asyncio.ensure_future(one) for one in asked]
+    troubles = list[Exception]()
+    try:
+        for done in asyncio.as_completed(tasks):
+            try:
+                return await done
+            except _TROUBLE as error:
+                troubles.append(error)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for trouble in troubles:
+        if isinstance(trouble, (NoPermissionError, *_FINAL)):
+            raise trouble
+    told = (str(trouble) for trouble in troubles if str(trouble))
+    raise RedisConnectionError(f"{question}: {next(told, f'not within {LOOK_TIMEOUT_S} s')}")
 
 
 class SingleRoutes(Routes):
@@ -171,9 +213,8 @@ class SentinelRoutes(Routes):
     async def server_of(self, part: int) -> Server:  # noqa: ARG002  # the same for every part
         """See `Routes.server_of`."""
         if self._primary is None:
-            question = Command(0, (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self._target.primary))
-            address = await self._ask(question)
-            self._primary = address[0].decode(), int(address[1])
+            asked = (self._ask(host, port) for host, port in self._target.hosts)
+            self._primary = await first_of(asked, f"no sentinel could tell where {self._target.primary!r} is")
         return self.server(*self._primary)
 
     async def look_again(self) -> None:
@@ -182,27 +223,21 @@ class SentinelRoutes(Routes):
         if primary is not None:
             await self.drop(*primary)
 
-    async def _ask(self, question: Command) -> list[bytes]:
-        trouble: object = "no sentinel knows it"
-        for host, port in self._target.hosts:
-            sentinel = Server(partial(self._target.sentinel_connection, host, port), timeout_s=LOOK_TIMEOUT_S)
-            try:
-                (answer,) = await sentinel.send([question], writes=False)
-            except (RedisError, OSError, TimeoutError) as error:
-                trouble = error
-                continue
-            finally:
-                await sentinel.close()
-            if isinstance(answer, list):
-                return answer
-            trouble = answer or trouble
-        raise RedisConnectionError(f"no sentinel could tell where {self._target.primary!r} is: {trouble}")
+    async def _ask(self, host: str, port: int) -> tuple[str, int]:
+        question = Command(0, (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self._target.primary))
+        sentinel = Server(partial(self._target.sentinel_connection, host, port), timeout_s=LOOK_TIMEOUT_S)
+        try:
+            (answer,) = await sentinel.send([question], writes=False)
+        finally:
+            await sentinel.close()
+        if isinstance(answer, list):
+            return answer[0].decode(), int(answer[1])
+        raise answer or RedisConnectionError("no sentinel knows it")
 
 
 class ClusterRoutes(Routes):
     """Each server has some of the slots, and each part is in one slot."""
 
-    splits = True
     pauses_s = (0, 0.1, 0.3, 0.6)
 
     def __init__(self, target: Target) -> None:
@@ -228,24 +263,25 @@ class ClusterRoutes(Routes):
         self._homes = []
 
     async def _look(self) -> list[Server]:
-        trouble: object = None
-        for host, port in dict.fromkeys([*self._servers, *self._target.hosts]):
-            try:
-                async with asyncio.timeout(LOOK_TIMEOUT_S):
-                    (answer,) = await self.server(host, port).send([Command(0, (b"CLUSTER", b"SLOTS"))], writes=False)
-            except (RedisError, OSError, TimeoutError) as error:
-                trouble = error
-                await self.drop(host, port)  # so that it is the last to be asked next time
-                continue
-            if isinstance(answer, ResponseError):
-                if "cluster support disabled" in str(answer):
-                    raise StoreError("the session store is no Redis Cluster; write redis:// instead of redis+cluster:// in its URL")
-                raise answer
-            homes = [self._home(answer, slot, host) for slot in self._slots]
-            if None not in homes:
-                return [home for home in homes if home is not None]
-            trouble = "some slots are served by no node"
-        raise RedisConnectionError(f"no node of the cluster could tell who has what: {trouble}")
+        nodes = dict.fromkeys([*self._servers, *self._target.hosts])
+        return await first_of((self._ask(host, port) for host, port in nodes), "no node of the cluster could tell who has what")
+
+    async def _ask(self, host: str, port: int) -> list[Server]:
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                (answer,) = await self.server(host, port).send([Command(0, (b"CLUSTER", b"SLOTS"))], writes=False)
+        except _TROUBLE:
+            await self.drop(host, port)
+            raise
+        if isinstance(answer, ResponseError):
+            if "cluster support disabled" in str(answer):
+                raise StoreError("the session store is no Redis Cluster; write redis:// instead of redis+cluster:// in its URL")
+            raise answer
+        homes = [self._home(answer, slot, host) for slot in self._slots]
+        known = [home for home in homes if home is not None]
+        if len(known) < len(homes):
+            raise RedisConnectionError("some slots are served by no node")
+        return known
 
     def _home(self, ranges: Sequence[Any], slot: int, asked: str) -> Server | None:
         for first, last, (host, port, *_), *_ in ranges:

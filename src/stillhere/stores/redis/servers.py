@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import hiredis
@@ -23,6 +24,22 @@ MOST_CONNECTIONS: Final = 16
 
 WAIT_MS: Final = 500
 """How long a server waits for its replicas to have a write."""
+
+
+class NotReplicated(StoreError):
+    """Something was done, but too few replicas have it.
+
+    Attributes:
+        answer: what it was answered.
+    """
+
+    def __init__(self, answer: Any, reached: int, wanted: int) -> None:  # noqa: ANN401  # answers are of many types
+        """Keep the answer."""
+        super().__init__(
+            f"the session store wrote this, but {reached} of {wanted} replicas had it within {WAIT_MS} ms; "
+            "repeating is safe. See that replicas run, or ask for fewer with wait_replicas",
+        )
+        self.answer = answer
 
 
 class Command(NamedTuple):
@@ -87,8 +104,10 @@ class Server:
             again: they may have been heard before.
             asking: their slot is just moving to this server.
 
+        Returns:
+            One for each; what was done, but fewer replicas have it than wanted, is in a `NotReplicated`.
+
         Raises:
-            StoreError: if fewer replicas have it than wanted.
             redis.exceptions.RedisError: if the server did not answer.
         """
         packed = [command.packed(again=again) for command in commands]
@@ -107,18 +126,16 @@ class Server:
         if waits:
             packed = [*packed, pack(b"WAIT", self._wait_replicas, WAIT_MS)]
         answers = await self._answers(b"".join(packed), len(packed))
-        if waits:
-            self._check_replicas(answers.pop())
-        return answers[1::2] if asking else answers
-
-    def _check_replicas(self, reached: Any) -> None:  # noqa: ANN401  # an answer, or an error
+        reached = answers.pop() if waits else self._wait_replicas
         if isinstance(reached, ResponseError):
             raise reached
-        if reached < self._wait_replicas:
-            raise StoreError(
-                f"the session store wrote this, but {reached} of {self._wait_replicas} replicas had it within {WAIT_MS} ms; "
-                "repeating is safe. See that replicas run, or ask for fewer with wait_replicas",
-            )
+        if asking:
+            answers = answers[1::2]
+        if reached >= self._wait_replicas:
+            return answers
+        # What was answered with an error was not done: that error is told, not the want of replicas.
+        wanted = self._wait_replicas
+        return [answer if isinstance(answer, ResponseError) else NotReplicated(answer, reached, wanted) for answer in answers]
 
     async def _answers(self, packed: bytes, count: int) -> list[Any]:
         async with asyncio.timeout(self._timeout_s), self._room:
@@ -143,6 +160,12 @@ class Server:
         """Let go of connections that are not in use: they are as old as the one that broke."""
         while self._idle:
             await self._idle.pop().disconnect(nowait=True)
+
+    async def abandon(self) -> None:
+        """Let go of all connections after their event loop was closed: nothing can be sent on them, nor waited for."""
+        while self._idle:
+            with suppress(RuntimeError):  # the loop would be asked to close them
+                await self._idle.pop().disconnect(nowait=True)
 
     async def close(self) -> None:
         """Let go of all connections; those in use follow when they are done."""

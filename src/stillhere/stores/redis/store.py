@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
 from stillhere.core.records import EndedBy, Outcome, Session
 from stillhere.core.rules import ending
-from stillhere.errors import SessionExists, StoreError
+from stillhere.errors import SessionExists, StillhereError, StoreError
 from stillhere.stores.protocol import Changed
 from stillhere.stores.redis import scripts
 from stillhere.stores.redis.connect import read_url
 from stillhere.stores.redis.layout import (
     ENDED,
     INDEXES,
+    LITTER_MS,
     TAGS,
     Layout,
     first_score,
     head_of,
     new_head,
+    pairs,
     place_of,
     read_remembered,
     read_session,
+    read_sessions,
     write_claim,
     write_session,
 )
 from stillhere.stores.redis.listening import listen
 from stillhere.stores.redis.routes import Routes, routes_to
 from stillhere.stores.redis.servers import Command, script
+from stillhere.stores.redis.trouble import done, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from stillhere.core.records import Claim, View, Visit
-
-Result = TypeVar("Result")
 
 LOOKS = 25
 """Sessions that one call of a script looks at while it sweeps, so that beats never wait long behind it."""
@@ -52,12 +55,17 @@ COUNTED = 64
 """Indexes counted with one exchange."""
 
 
+UNTOLD: Final = 100_000
+"""Ends kept for the next sweep; more trouble than that is not foreseen."""
+
+
 class RedisStore:
-    """Keeps sessions, visits and views in Redis or Valkey. Connects when it is first used, and belongs to the event loop of that moment.
+    """Keeps sessions, visits and views in Redis or Valkey. Connects when it is first used, anew in each event loop.
 
     Args:
         url: `redis://`, `rediss://` (TLS), or either with `+cluster` or `+sentinel`; docs/redis.md has the options.
-        marks_changes: note which visits and views change, for somebody who archives them (`changed`, `archived`).
+        marks_changes: note which visits and views change, for somebody who archives them (`changed`, `archived`). Everybody who opens
+            the same store notes them from then on.
 
     Raises:
         SettingsError: if the URL cannot be one.
@@ -67,12 +75,13 @@ class RedisStore:
         """Read the URL; connect to nothing yet."""
         self.target = read_url(url)
         self.layout = Layout(self.target.prefix)
-        self._marks_changes = marks_changes
-        self._marks = int(marks_changes)
+        self._archives = int(marks_changes)
+        self._has_said_so = not marks_changes
         self._splits = self.target.kind == "cluster"
-        self._routes: Routes | None = None
+        self._routes = dict[asyncio.AbstractEventLoop, Routes]()
         self._swept_until = 0
-        self._closed = asyncio.Event()
+        self._untold = deque[Session](maxlen=UNTOLD)  # ended, but nobody was told, for something else of the same call failed
+        self._is_closed = False
 
     async def create(self, session: Session) -> None:
         """See `Store.create`."""
@@ -99,17 +108,18 @@ class RedisStore:
         for n, claim in enumerate(claims):
             place = place_of(claim.handle)
             keys, packed, numbers = groups.setdefault(place.tag if self._splits else 0, ([], [], []))
-            keys += (layout.sessions[place.tag], layout.indexes[place.number], layout.views(place))
-            if self._marks_changes:
-                keys += (layout.marks[place.tag], layout.counters[place.tag])
+            tag = place.tag
+            keys += (layout.sessions[tag], layout.indexes[place.number], layout.views(place), layout.marks[tag], layout.counters[tag])
             packed.append(write_claim(claim))
             numbers.append(n)
-        settings = (layout.channel, now, visit_gap, touch_interval)
+        settings = (layout.channel, now, visit_gap, touch_interval, self._archives)
         calls = [script(tag, scripts.BEAT, keys, *settings, *packed) for tag, (keys, packed, _) in groups.items()]
         outcomes: list[Outcome] = [Outcome(session=None)] * len(claims)
-        for (_, _, numbers), answers in zip(groups.values(), await self.run(calls, writes=True), strict=True):
-            for n, answer in zip(numbers, answers, strict=True):
-                outcomes[n] = _outcome(claims[n].handle, answer, claims[n].id_hash)
+        troubles = list[Exception]()
+        for (_, _, numbers), answer in zip(groups.values(), await self._ask(calls, writes=True), strict=True):
+            for n, one in zip(numbers, done(answer, troubles) or (), strict=False):
+                outcomes[n] = _outcome(claims[n].handle, done(one, troubles), claims[n].id_hash)
+        self._check(troubles, [outcome.session for outcome in outcomes if outcome.ended_now])
         return outcomes
 
     async def get(self, handle: str) -> Session | None:
@@ -129,9 +139,12 @@ class RedisStore:
         """See `Store.end`."""
         place, layout = place_of(handle), self.layout
         keys = [layout.sessions[place.tag], layout.indexes[place.number], layout.marks[place.tag], layout.counters[place.tag]]
-        call = script(place.tag, scripts.END, keys, layout.channel, place.handle, by.value, now, self._marks)
-        (answer,) = await self.run([call], writes=True)
-        return _outcome(handle, answer)
+        call = script(place.tag, scripts.END, keys, layout.channel, place.handle, by.value, now, self._archives)
+        (answer,) = await self._ask([call], writes=True)
+        troubles = list[Exception]()
+        outcome = _outcome(handle, done(answer, troubles))
+        self._check(troubles, [outcome.session] if outcome.ended_now else [])
+        return outcome
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`. With a subject, the index names more than there are; the records decide."""
@@ -141,7 +154,7 @@ class RedisStore:
         latest, seen_since = list[Session](), -ENDED
         for portion in await self._portions(READ):
             for answer in await self.run([script(tag, scripts.LIVING, keys, now, seen_since) for tag, keys in portion]):
-                latest += _sessions(answer)
+                latest += read_sessions(answer)
             latest = _latest(latest, limit)
             if len(latest) == limit and latest:
                 seen_since = latest[-1].last_seen_at
@@ -169,7 +182,7 @@ class RedisStore:
         """Read all sessions, many at a time."""
         for portion in await self._portions(READ):
             answers = await self.run([script(tag, scripts.FIND, keys, "-inf", "+inf", 2**31) for tag, keys in portion])
-            yield [session for answer in answers for session in _sessions(answer)]
+            yield [session for answer in answers for session in read_sessions(answer)]
 
     async def _portions(self, most: int = INDEXES) -> list[list[tuple[int, list[bytes]]]]:
         """Name sessions and indexes, part by part, wherever there are any: up to `most` indexes for one exchange."""
@@ -194,7 +207,7 @@ class RedisStore:
             chosen = sessions[begin : begin + HANDFUL]
             places = [place_of(session.handle) for session in chosen]
             answers = await self.run([Command(place.tag, (b"HGETALL", self.layout.views(place))) for place in places])
-            found += [read_remembered(session, dict(_pairs(answer))) for session, answer in zip(chosen, answers, strict=True)]
+            found += [read_remembered(session, dict(pairs(answer))) for session, answer in zip(chosen, answers, strict=True)]
         return found
 
     async def count(self, *, now: int) -> int:
@@ -205,21 +218,47 @@ class RedisStore:
         return counted
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
-        """See `Sweepable.sweep`. In many short calls, and it goes on where the last one stopped."""
-        layout, swept = self.layout, list[Session]()
+        """See `Sweepable.sweep`. In many short calls, and it goes on where the last one stopped.
+
+        Whoever was ended is told, also when the sweep breaks; the next one meets the trouble.
+        """
+        swept = [self._untold.popleft() for _ in range(min(limit, len(self._untold)))]
+        try:
+            await self._sweep(swept, limit, now)
+        except StillhereError:
+            if not swept:
+                raise
+        except BaseException:
+            self._untold.extend(swept)
+            raise
+        return swept
+
+    async def _sweep(self, swept: list[Session], limit: int, now: int) -> None:
+        layout = self.layout
         parts = [part for portion in await self._portions() for part in portion]
         for tag, (sessions, *left) in sorted(parts, key=lambda part: (part[0] - self._swept_until) % TAGS):
             while left and len(swept) < limit:
-                keys = [sessions, layout.marks[tag], layout.counters[tag], *left]
-                room = limit - len(swept)
-                call = script(tag, scripts.SWEEP, keys, layout.channel, now, room, LOOKS, self._marks)
-                ((done, *ended),) = await self.run([call], writes=True)
-                swept += _sessions(ended)
-                del left[:done]
+                keys = [sessions, layout.marks[tag], layout.counters[tag], layout.filled[tag], *left]
+                call = script(tag, scripts.SWEEP, keys, layout.channel, now, limit - len(swept), LOOKS, self._archives)
+                (answer,) = await self._ask([call], writes=True)
+                troubles = list[Exception]()
+                through, ended, alive = done(answer, troubles) or (0, (), ())
+                swept += read_sessions(ended)
+                self._check(troubles)
+                await self._note(alive)
+                del left[:through]
             if len(swept) >= limit:
                 self._swept_until = tag
                 break
-        return swept
+
+    async def _note(self, alive: Sequence[Any]) -> None:
+        """Note once more which subjects these handles belong to: the server that has the first note may have lost it."""
+        notes = []
+        for handle, subject, lasts in zip(alive[::3], alive[1::3], alive[2::3], strict=True):
+            part, key, score = self.layout.subject(subject.decode())
+            notes.append(script(part, scripts.SUBJECT, [key], score, handle, lasts))
+        if notes:
+            await self.run(notes, writes=True)
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
         """See `Sweepable.forget`. What still waits for the archive stays."""
@@ -229,7 +268,7 @@ class RedisStore:
             for portion in await self._portions():
                 calls = [script(tag, scripts.FIND, keys, "-inf", highest, min(room, LOOKS)) for tag, keys in portion]
                 for (tag, _), answer in zip(portion, await self.run(calls), strict=True):
-                    deleted += await self._forget(tag, _sessions(answer)[: room - deleted])
+                    deleted += await self._forget(tag, read_sessions(answer)[: room - deleted])
             forgotten += deleted
         return forgotten
 
@@ -237,7 +276,7 @@ class RedisStore:
         if not ended:
             return 0
         notes, words = [], list[bytes | int]()
-        keys = [self.layout.sessions[tag], self.layout.marks[tag], self.layout.filled[tag]]
+        keys = [self.layout.sessions[tag], self.layout.marks[tag], self.layout.counters[tag], self.layout.filled[tag]]
         for session in ended:
             place = place_of(session.handle)
             part, key, _ = self.layout.subject(session.subject)
@@ -246,11 +285,12 @@ class RedisStore:
             words += (place.handle, place.bit)
         # The note goes first: nobody needs it for one who has ended, and a crash here leaves the rest to the next call.
         await self.run(notes, writes=True)
-        (deleted,) = await self.run([script(tag, scripts.FORGET, keys, self._marks, *words)], writes=True)
+        (deleted,) = await self.run([script(tag, scripts.FORGET, keys, self._archives, *words)], writes=True)
         return int(deleted)
 
     async def changed(self, limit: int) -> list[Changed]:
         """See `Archivable.changed`. The oldest marks of every part, in turn."""
+        self._has_said_so = False  # say it again from time to time: a server may have lost it
         few = limit // TAGS * 2 + 1
         marks = await self._oldest_marks(few)
         if len(marks) < limit and few < limit:
@@ -266,7 +306,7 @@ class RedisStore:
 
     async def _oldest_marks(self, each: int) -> list[tuple[bytes, bytes]]:
         asked = [Command(tag, (b"ZRANGE", self.layout.marks[tag], 0, each - 1, b"WITHSCORES")) for tag in range(TAGS)]
-        turns = zip_longest(*(_pairs(answer) for answer in await self.run(asked)))
+        turns = zip_longest(*(pairs(answer) for answer in await self.run(asked)))
         return [mark for turn in turns for mark in turn if mark is not None]
 
     async def archived(self, marks: Sequence[tuple[str, int]]) -> None:
@@ -280,50 +320,71 @@ class RedisStore:
 
     async def watch(self) -> AsyncIterator[str | None]:
         """See `Watchable.watch`."""
-        routes = self._open()
-        async for handle in listen(routes, self.target, self.layout.channel, self._closed):
+        async for handle in listen(await self._here(), self.target, self.layout.channel):
             yield handle
 
     async def ping(self) -> None:
         """See `Store.ping`. Asks every server that has sessions."""
-        parts = await self._translated(self._open().parts())
+        routes = await self._here()
+        try:
+            parts = await routes.parts()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise told(self.target, [error]) from error
         await self.run([Command(part, (b"PING",)) for part in parts])
 
     async def close(self) -> None:
         """See `Store.close`."""
-        self._closed.set()
-        if self._routes is not None:
-            await self._routes.close()
+        self._is_closed = True
+        here = asyncio.get_running_loop()
+        while self._routes:
+            loop, routes = self._routes.popitem()
+            if loop is here:
+                await routes.close()
+            elif loop.is_closed():
+                await routes.abandon()
+            else:
+                asyncio.run_coroutine_threadsafe(routes.close(), loop)
 
     async def run(self, commands: Sequence[Command], *, writes: bool = False) -> list[Any]:
         """Send commands to wherever their keys are.
 
         Raises:
             StoreError: if they were not all answered as they should be.
+            StoreRefused: if a script could not work with what it was given.
         """
-        return await self._translated(self._open().run(commands, writes=writes))
+        answers = await self._ask(commands, writes=writes)
+        self._check([answer for answer in answers if isinstance(answer, Exception)])
+        return answers
 
-    async def _translated(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Turn the driver's trouble into `StoreError`, keeping the cause and no password."""
-        try:
-            return await work
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreError(f"the session store did not answer: {self.target.without_secrets(error)}") from error
+    async def _ask(self, commands: Sequence[Command], *, writes: bool) -> list[Any]:
+        """Send commands; answer what each was answered, errors among them."""
+        routes = await self._here()
+        if self._has_said_so:
+            return await routes.run(commands, writes=writes)
+        said = []
+        for tag, counter in enumerate(self.layout.counters):
+            said += [Command(tag, (b"SETNX", counter, 0)), Command(tag, (b"PEXPIRE", counter, LITTER_MS))]
+        answers = await routes.run([*said, *commands], writes=writes)
+        self._has_said_so = not any(isinstance(answer, RedisError) for answer in answers[: len(said)])
+        return answers[len(said) :]
 
-    def _open(self) -> Routes:
-        if self._closed.is_set():
+    def _check(self, troubles: Sequence[Exception], ended: Iterable[Session | None] = ()) -> None:
+        """Raise the trouble, if there was any. The ends that were recorded all the same are told by the next sweep."""
+        if troubles:
+            self._untold.extend(session for session in ended if session is not None)
+            raise told(self.target, troubles)
+
+    async def _here(self) -> Routes:
+        """Find the routes of this event loop; those of loops that are closed are of no use to anybody."""
+        if self._is_closed:
             raise StoreError("the session store is closed")
-        if self._routes is None:
-            self._routes = routes_to(self.target)
-        return self._routes
-
-
-def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _sessions(flat: Sequence[Any]) -> list[Session]:
-    return [read_session(handle.decode(), raw) for handle, raw in _pairs(flat)]
+        loop = asyncio.get_running_loop()
+        routes = self._routes.get(loop)
+        if routes is None:
+            for closed in [other for other in self._routes if other.is_closed()]:
+                await self._routes.pop(closed).abandon()
+            routes = self._routes.setdefault(loop, routes_to(self.target))
+        return routes
 
 
 def _latest(sessions: list[Session], limit: int) -> list[Session]:
