@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, write_handle, write_id
-from stillhere.core.rules import open_session
+from stillhere.core.records import Session
 from stillhere.manager import SessionManager
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from stillhere.core.records import Session
 
 AT_ONCE = 200
 IN_BULK = 10_000
@@ -55,7 +54,19 @@ async def sign_in(manager: SessionManager, stored: int, *, people: int, lapsed: 
 def _session(manager: SessionManager, n: int, at: int) -> tuple[str, Session]:
     handle = write_handle(os.urandom(HANDLE_BYTES))
     secret = write_id(handle, os.urandom(SECRET_BYTES))
-    return secret, open_session(hash_secret(secret), handle, f"person{n:06}@example.org", {}, policy=manager.policy, now=at)
+    policy = manager.policy
+    # As `core.rules.open_session` does, but for the checks that a million times the same subject do not need.
+    session = Session(
+        handle=handle,
+        id_hash=hash_secret(secret),
+        subject=f"person{n:06}@example.org",
+        created_at=at,
+        last_active_at=at,
+        last_seen_at=at,
+        absolute_end_at=at + policy.absolute_timeout,
+        idle_timeout=policy.idle_timeout,
+    )
+    return secret, session
 
 
 async def _store(manager: SessionManager, sessions: Iterator[Session]) -> None:

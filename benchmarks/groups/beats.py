@@ -9,7 +9,7 @@ import msgspec
 from benchmarks import rivals, verify
 from benchmarks.measure import Load, alternate
 from benchmarks.rows import Goal, throughput
-from benchmarks.services import CLUSTER, DURABLE, STORES
+from benchmarks.services import CLUSTER, STORES
 
 if TYPE_CHECKING:
     from benchmarks.measure import Side
@@ -27,7 +27,7 @@ def beats(stage: Stage, services: Services, scale: Scale) -> list[Row]:
     express = rivals.express(stage, redis)
     verify.extends(express, redis, "POST", "/session/beat")
     ours = {kind: _embedded(stage, services, kind) for kind in (*STORES, CLUSTER)}
-    programs = [_program(stage, services, kind) for kind in DURABLE]
+    programs = [_program(stage, services, "redis")]
     bare = stage.bare(like=ours["memory"])
     verify.answers_alike(bare, ours["memory"])
     found = alternate([express, bare, *ours.values(), *programs], rounds=scale.rounds, seconds=scale.seconds)
