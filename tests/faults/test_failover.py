@@ -102,16 +102,10 @@ def _lose_busiest(service: RedisCluster | RedisSentinel, how: str) -> RedisServe
     first = max(service.primaries(), key=lambda node: int(node.ask("DBSIZE")))
     # A new replica gets nothing for up to a second; who signed in meanwhile would be lost with the primary, as docs/redis.md says.
     signed_in = int(first.ask("INFO", "replication")["master_repl_offset"])
-    wait_until(lambda: _reached(first) >= signed_in, what="a replica to have all who signed in")
+    wait_until(lambda: first.reached() >= signed_in, what="a replica to have all who signed in")
     first.kill() if how == "killed" else first.pause()
     wait_until(lambda: first not in (service.primaries() or [first]), what="a replica to take over")
     return first
-
-
-def _reached(primary: RedisServer) -> int:
-    """Tell how far a primary's replica has come."""
-    replica = primary.ask("INFO", "replication").get("slave0", {})
-    return int(replica.get("offset", 0)) if replica.get("state") == "online" else 0
 
 
 def test_a_postgresql_that_restarts_is_waited_out(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_sentinels_replace_a_killed_primary(tmp_path: Path) -> None:
     with redis_sentinel(tmp_path) as group:
         first = group.primary()
         first.ask("SET", "key", "value")
-        wait_until(lambda: first.has_replicas(1), what="the replica to have all")
+        written = int(first.ask("INFO", "replication")["master_repl_offset"])
+        wait_until(lambda: first.reached() >= written, what="the replica to have all")
         first.kill()
         wait_until(lambda: group.primary() is not first, what="the sentinels to choose the replica")
         wait_until(lambda: group.primary().ask("ROLE")[0] == "master", what="the replica to take over")

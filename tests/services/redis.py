@@ -81,6 +81,11 @@ class RedisServer(Server):
         """Tell its URL with somebody's name and password in it."""
         return self.url.replace("://", f"://{user}:{password}@")
 
+    def reached(self) -> int:
+        """Tell how far the replica has come. A new one gets nothing for up to a second, and is as far as 0 until then."""
+        replica = self.ask("INFO", "replication").get("slave0", {})
+        return int(replica.get("offset", 0)) if replica.get("state") == "online" else 0
+
     def has_replicas(self, count: int) -> bool:
         """Tell whether it is a primary with so many replicas that have all it has sent so far."""
         told = self.ask_if_it_answers("INFO", "replication") or {}

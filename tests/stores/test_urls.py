@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stillhere import stores
 from stillhere.errors import SettingsError
 from stillhere.stores import open_store, shown
 
@@ -36,3 +37,26 @@ def test_an_unknown_store_is_refused_with_those_there_are(url: str) -> None:
     with pytest.raises(SettingsError, match="sqlite:///") as refused:
         open_store(url)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("driver", "extra"), [("psycopg", "postgresql"), ("redis", "redis"), ("hiredis", "redis")])
+def test_a_missing_driver_is_said_with_what_to_install(driver: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who changes the URL and not the installation reads which extra is wanted."""
+
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError(f"No module named {driver!r}", name=driver)
+
+    monkeypatch.setattr(stores, "import_module", missing)
+    with pytest.raises(SettingsError, match=rf"{driver} is not installed; install stillhere\[{extra}\]"):
+        open_store("postgresql://db.example/app")
+
+
+def test_another_missing_module_is_not_taken_for_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation is an error of its own."""
+
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'sqlalchemy'", name="sqlalchemy")
+
+    monkeypatch.setattr(stores, "import_module", missing)
+    with pytest.raises(ModuleNotFoundError, match="sqlalchemy"):
+        open_store("sqlite:///x.db")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from stillhere.core.records import EndedBy, Outcome, Session
 from stillhere.errors import StoreError, StoreRefused
+from stillhere.stores.postgresql import listener
 from stillhere.stores.protocol import Changed
 from tests.stores.every import GAP, claim_of, id_of, session_of
 from tests.support import START
@@ -88,3 +89,10 @@ async def test_an_archive_in_trouble_is_trouble(store: PostgresqlStore, other: p
     other.execute("ALTER TABLE stillhere_sessions RENAME TO aside")
     with pytest.raises(StoreError, match='relation "stillhere_sessions" does not exist'):
         await store.keep([changed(session_of("a"))])
+
+
+async def test_a_connection_that_may_not_listen_is_let_go(store: PostgresqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever watches hears of it, and no connection is left behind."""
+    monkeypatch.setattr(listener, "CHANNEL", "")
+    with pytest.raises(StoreError, match="cannot be reached"):
+        await anext(store.watch())
