@@ -147,12 +147,12 @@ class SessionManager:
         return await self._touch(secret, active_ago_ms=0 if extends else None)
 
     async def _touch(self, secret: str | None, *, active_ago_ms: int | None, chosen: bool = False) -> Verdict:
-        named = None if secret is None else read_id(secret)
+        named = read_id(secret)
         if named is None:
             return NO_SESSION
         handle, id_hash = named
         claim = Claim(handle=handle, id_hash=id_hash, active_ago_ms=active_ago_ms, chosen=chosen)
-        return self._verdict(self._answer_now(self._immediate, [claim]) if self._immediate else await self._submit([claim]))
+        return self._answer_now(self._immediate, [claim]) if self._immediate else await self._submit([claim])
 
     async def beat(self, secret: str | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
         """Take in what a client says.
@@ -168,7 +168,7 @@ class SessionManager:
         Raises:
             StoreError: if the store cannot be reached. Sending the beats again is safe.
         """
-        return await self.take(None if secret is None else read_id(secret), beats, withheld=withheld)
+        return await self.take(read_id(secret), beats, withheld=withheld)
 
     async def take(self, named: tuple[str, str] | None, beats: Sequence[Beat], *, withheld: bool = False) -> Verdict:
         """Take in what a client says; as `beat`, for callers who have read the secret id already (`read_id`)."""
@@ -176,8 +176,10 @@ class SessionManager:
             return NO_SESSION
         handle, id_hash = named
         claims = [claim_of(beat, handle=handle, id_hash=id_hash, policy=self.policy, withheld=withheld) for beat in beats]
-        outcome = self._answer_now(self._immediate, claims) if self._immediate else await self._submit(claims)
-        return self._verdict(outcome, visible_ms=beats[-1].visible_ms)
+        visible_ms = beats[-1].visible_ms
+        if self._immediate:
+            return self._answer_now(self._immediate, claims, visible_ms=visible_ms)
+        return await self._submit(claims, visible_ms=visible_ms)
 
     async def extend(self, secret: str | None) -> Verdict:
         """Extend a session because its person chose to stay: always in full, whatever the policy's touch interval."""
@@ -190,15 +192,15 @@ class SessionManager:
             StoreError: if the store cannot be reached; or if the session is over since a moment ago and no end is recorded yet, for a
                 beat that came in time may still be on its way. An end that was told once is final.
         """
-        session = await self._find(secret)
-        over = None if session is None or self._immediate else ending(session, now=self.clock())
-        if session is not None and over is not None and session.ended_at is None and self.clock() - over.at < SETTLING_MS:
+        session, now = await self._find(secret), self.clock()
+        over = None if session is None or self._immediate else ending(session, now=now)
+        if session is not None and over is not None and session.ended_at is None and now - over.at < SETTLING_MS:
             raise StoreError("the session is ending; beats on their way are waited for", retry_after=1)
-        return self._verdict(Outcome(session=session))
+        return self._verdict(session, now=now)
 
     async def _find(self, secret: str | None) -> Session | None:
         """Look for the session of a secret id; one that has another id by now is none of its business."""
-        named = None if secret is None else read_id(secret)
+        named = read_id(secret)
         if named is None:
             return None
         handle, id_hash = named
@@ -244,7 +246,7 @@ class SessionManager:
         outcome = await self.store.end(handle, by, now=self.clock())
         if outcome.ended_now and outcome.session is not None:
             self._announce(self._on_ended, outcome.session)
-        return self._verdict(outcome)
+        return self._verdict(outcome.session, now=self.clock())
 
     async def end_all(self, subject: str, by: EndedBy = EndedBy.REVOKED, *, but: str | None = None) -> int:
         """End all sessions of one subject.
@@ -309,19 +311,19 @@ class SessionManager:
         """How claims travel to the store: batches, how many claims wait, how long they did."""
         return self._batcher.metrics
 
-    async def _submit(self, claims: Sequence[Claim]) -> Outcome:
-        outcome = await self._batcher.submit(claims)
-        session = outcome.session
-        if session is not None and session.ended_at is None and ending(session, now=self.clock()) is not None:
+    async def _submit(self, claims: Sequence[Claim], *, visible_ms: int | None = None) -> Verdict:
+        session, now = (await self._batcher.submit(claims)).session, self.clock()
+        while session is not None and session.ended_at is None and ending(session, now=now) is not None:
             # It lived when the batch left, and lapsed on the way. That is told when it is recorded: others may be on their way too.
-            outcome = await self._batcher.submit([Claim(handle=session.handle, id_hash=session.id_hash)])
-        return outcome
+            check = Claim(handle=session.handle, id_hash=session.id_hash)
+            session, now = (await self._batcher.submit([check])).session, self.clock()
+        return self._verdict(session, now=now, visible_ms=visible_ms)
 
-    def _answer_now(self, immediate: Immediate, claims: Sequence[Claim]) -> Outcome:
-        policy = self.policy
-        outcomes = immediate.beat_now(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=self.clock())
+    def _answer_now(self, immediate: Immediate, claims: Sequence[Claim], *, visible_ms: int | None = None) -> Verdict:
+        policy, now = self.policy, self.clock()
+        outcomes = immediate.beat_now(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=now)
         self._announce_ends(outcomes)
-        return outcomes[-1]
+        return self._verdict(outcomes[-1].session, now=now, visible_ms=visible_ms)
 
     async def _send(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
         policy = self.policy
@@ -343,11 +345,9 @@ class SessionManager:
             self._hooks.add(task)
             task.add_done_callback(self._hooks.discard)
 
-    def _verdict(self, outcome: Outcome, *, visible_ms: int | None = None) -> Verdict:
-        session = outcome.session
+    def _verdict(self, session: Session | None, *, now: int, visible_ms: int | None = None) -> Verdict:
         if session is None:
             return NO_SESSION
-        now = self.clock()
         stands = standing(session, policy=self.policy, now=now)
         if session.ended_at is not None or stands.expires_in_ms == 0:
             return Verdict(session=session, ending=ending(session, now=now))

@@ -13,6 +13,7 @@ from stillhere.core.wire import PLAIN, Beat
 from stillhere.errors import StoreError
 from stillhere.manager import SETTLING_MS, SessionManager
 from tests.manager.doubles import GatedStore, settle
+from tests.support import START
 
 if TYPE_CHECKING:
     from stillhere.core.records import Session
@@ -215,3 +216,24 @@ async def test_an_end_that_nobody_recorded_is_told_once_all_beats_are_home(clock
         await manager.look(started.secret)
     clock.advance(1)
     assert (await manager.look(started.secret)).ending is not None
+
+
+@pytest.mark.parametrize("before_ms", range(1, 9))
+async def test_an_end_is_told_by_the_instant_it_was_judged_by(before_ms: int) -> None:
+    """However the clock runs across the deadline while an answer is made, nobody is told of an end that is not recorded."""
+    now, step = [START], [0]
+
+    def ticking() -> int:
+        now[0] += step[0]
+        return now[0]
+
+    manager = SessionManager(GatedStore(), clock=ticking)
+    started = await manager.start("reader")
+    now[0] = START + manager.policy.idle_timeout - before_ms
+    step[0] = 1
+    for ask in (manager.look, lambda secret: manager.authenticate(secret, extends=False)):
+        try:
+            verdict = await ask(started.secret)
+        except StoreError:
+            continue  # a look that will not say yet
+        assert verdict.is_alive or (verdict.session is not None and verdict.session.ended_at is not None)

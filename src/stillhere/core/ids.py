@@ -33,10 +33,10 @@ def write_id(handle: str, random_bytes: bytes) -> str:
     return f"{handle}.{_text(random_bytes)}"
 
 
-def read_id(secret: str) -> tuple[str, str] | None:
+def read_id(secret: str | None) -> tuple[str, str] | None:
     """Read the handle and the hash of a secret id, or None if the text cannot be one; then the store need not be asked."""
-    found = _ID_SHAPE.match(secret)
-    return None if found is None else (found[1], hash_secret(secret))
+    found = None if secret is None else _ID_SHAPE.match(secret)
+    return None if found is None else (found[1], hash_secret(found[0]))
 
 
 def hash_secret(secret: str) -> str:

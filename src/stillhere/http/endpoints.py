@@ -127,7 +127,7 @@ class SessionEndpoints:
             refused = None
             if route == "end":
                 return await self._ended(secret, beats if request.body else (), request, peer)
-        named = None if secret is None else read_id(secret)
+        named = read_id(secret)
         if named is not None:
             wait_s = self._by_session.wait_s(named[1], cost=len(beats) or 1)
             if wait_s is not None:
