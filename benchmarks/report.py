@@ -85,7 +85,7 @@ def machine(scale: Scale) -> Machine:
 def _versions() -> dict[str, str]:
     found = {
         "Python": platform.python_version(),
-        **{name: version(name) for name in ("uvicorn", "uvloop", "httptools", "starlette", "msgspec")},
+        **{name: version(name) for name in OURS},
     }
     for name, program in {"Node": "node", "Redis": "redis-server", "PostgreSQL": binary("postgres"), "wrk": "wrk"}.items():
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout

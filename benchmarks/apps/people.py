@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, write_handle, write_id
 from stillhere.core.records import Session
 from stillhere.manager import SessionManager
@@ -82,11 +80,12 @@ async def _store(manager: SessionManager, sessions: Iterator[Session]) -> None:
 
 
 async def _store_in_sql(engine: Engine, sessions: Iterator[Session]) -> None:
+    from stillhere.stores.sql.keeping import columns_of  # noqa: PLC0415  # only where it is SQL
     from stillhere.stores.sql.schema import sessions as table  # noqa: PLC0415  # only where it is SQL
 
     while some := list(islice(sessions, IN_BULK)):
         with engine.begin() as connection:
-            connection.execute(table.insert(), [msgspec.to_builtins(session) for session in some])
+            connection.execute(table.insert(), [columns_of(session) for session in some])
 
 
 async def _store_in_redis(store: Any, sessions: Iterator[Session]) -> None:  # noqa: ANN401  # its type loads only where it is used

@@ -9,7 +9,7 @@ from stillhere.adapters.bodies import BODY_TIMEOUT_S, Bodies, BrokeOff, may_foll
 from stillhere.core.policy import RequestsExtend
 from stillhere.errors import StillhereError, StoreError
 from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
-from stillhere.http.endpoints import ANSWER_HEADERS, NEVER_CACHED, SessionEndpoints, unavailable
+from stillhere.http.endpoints import ANSWER_HEADERS, SessionEndpoints, unavailable, uncached
 from stillhere.http.messages import READ_HEADERS, Request, Response
 from stillhere.http.origin import is_navigation, peer_of
 from stillhere.manager import NO_SESSION, Started, Verdict
@@ -141,8 +141,7 @@ class SessionMiddleware:
             if self._when_down is not None:
                 await self._when_down(error)(scope, receive, send)
                 return
-            response = unavailable(error)
-            await send_response(Response(status=503, headers=(*response.headers, *NEVER_CACHED), body=response.body), send)
+            await send_response(uncached(unavailable(error)), send)
             return
         scope[SCOPE_KEY] = RequestSession(verdict, request, self.endpoints)
         await self._app(scope, receive, send)

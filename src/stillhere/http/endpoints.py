@@ -72,7 +72,7 @@ class SessionEndpoints:
     def too_slow(self, timeout_s: int) -> Response:
         """Answer 408 to a message whose body does not arrive."""
         response = problem(408, f"The body did not arrive within {timeout_s} s.", headers=(("connection", "close"),))
-        return Response(status=response.status, headers=(*response.headers, *NEVER_CACHED), body=response.body)
+        return uncached(response)
 
     def owns(self, path: str) -> bool:
         """Tell whether a path is a session route, or lies where only session routes may be."""
@@ -215,12 +215,16 @@ def _preflight(methods: tuple[str, ...]) -> Response:
     return Response(status=204, headers=headers)
 
 
+def uncached(response: Response) -> Response:
+    """Add what every answer of a session route carries."""
+    return msgspec.structs.replace(response, headers=(*response.headers, *NEVER_CACHED, _NO_SNIFFING))
+
+
 def _finished(response: Response, request: Request) -> Response:
     """Add what every answer of a session route carries, and drop the body of an answer to HEAD."""
     if response.headers is ANSWER_HEADERS:
         return _for_method(response, request)
-    headers = (*response.headers, *NEVER_CACHED, _NO_SNIFFING)
-    return _for_method(Response(status=response.status, headers=headers, body=response.body), request)
+    return _for_method(uncached(response), request)
 
 
 def _for_method(response: Response, request: Request) -> Response:

@@ -31,10 +31,11 @@ def keep(connection: Connection, changes: Sequence[Changed]) -> None:
         (views, [view for changed in changes for view in changed.views]),
     ):
         if records:
-            connection.execute(_upsert(table, connection.dialect.name), [_columns(record) for record in records])
+            connection.execute(_upsert(table, connection.dialect.name), [columns_of(record) for record in records])
 
 
-def _columns(record: Session | View | Visit) -> dict[str, Any]:
+def columns_of(record: Session | View | Visit) -> dict[str, Any]:
+    """Write a record as the columns of its row; a session is due at its deadline."""
     columns: dict[str, Any] = msgspec.to_builtins(record)
     return columns | {"due_at": deadline(record)} if isinstance(record, Session) else columns
 

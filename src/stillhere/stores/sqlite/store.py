@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
-import msgspec
 from sqlalchemy import func, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
-from stillhere.core.rules import deadline
 from stillhere.errors import SessionExists, StoreError
-from stillhere.stores.sql.keeping import keep
+from stillhere.stores.sql.keeping import columns_of, keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.readers import Readers, run_in, translated
 from stillhere.stores.sql.schema import ends, record_of, sessions, views, visits
@@ -96,7 +94,7 @@ class SqliteStore:
     def _create(self, session: Session) -> None:
         try:
             with self._transaction():
-                self._connection.execute(sessions.insert(), msgspec.to_builtins(session) | {"due_at": deadline(session)})
+                self._connection.execute(sessions.insert(), columns_of(session))
         except IntegrityError as error:
             raise SessionExists(session.handle) from error
 
