@@ -11,7 +11,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """A session that has just begun, or has a new id.
 
     Attributes:
-        secret: the secret id, for the cookie. It is nowhere else; keep it out of logs.
+        secret: the secret id, for the cookie or the bearer. It is nowhere else; keep it out of logs.
         session: the record.
     """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
-from stillhere.adapters.asgi import SCOPE_KEY, SessionMiddleware, session_of
+from stillhere.adapters.asgi import SCOPE_KEY, SessionMiddleware, send_response, session_of
 from stillhere.errors import InsecureTransport
 from tests.http.doubles import OWN
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.http.messages import Headers
 
 TELLS: Final = "/tells"
 """Whose session it is."""
@@ -30,27 +31,33 @@ ROTATES: Final = "/rotates"
 """Gives the session a new id."""
 
 
+ANSWERS: Final = "/answers"
+"""Answers as the session routes do."""
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer by path: tell the session, begin one, end one; any other path is answered without asking for a session."""
     del receive
     answer: dict[str, object] = {"path": scope["path"], "has_session": SCOPE_KEY in scope}
-    cookies: list[tuple[str, str]] = []
+    cookies: Headers = ()
     status = 200
+    if scope["path"] == ANSWERS:
+        await send_response(session_of(scope).answer(), send)
+        return
     if scope["path"] == TELLS:
         mine = session_of(scope)
         answer |= {"subject": mine.session.subject if mine.session else None, "ended": mine.verdict.ending is not None}
     elif scope["path"] == SIGNS_IN:
         try:
-            started, cookie = await session_of(scope).start(scope["query_string"].decode(), role="reader")
-            cookies.append(cookie)
+            started, cookies = await session_of(scope).start(scope["query_string"].decode(), role="reader")
             answer |= {"attributes": started.session.attributes}
         except InsecureTransport as error:
             status = error.status_hint
     elif scope["path"] == SIGNS_OUT:
-        cookies.append(await session_of(scope).end())
+        cookies = await session_of(scope).end()
     elif scope["path"] == ROTATES:
         rotated = await session_of(scope).rotate()
-        cookies += [] if rotated is None else [rotated]
+        cookies = () if rotated is None else rotated[1]
     headers = [(name.encode(), value.encode()) for name, value in cookies]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})

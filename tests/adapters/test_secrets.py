@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 PATHS = ("/session", "/session/beat", "/session/end", "/session/client.js", "/session/none", TELLS, SIGNS_IN, "/anything")
 
 
-async def test_no_log_and_no_answer_tells_a_secret(caplog: pytest.LogCaptureFixture) -> None:
-    """With logging at its loudest, failing hooks and hostile bodies, the planted id and its hash are in no log line and no answer."""
+@pytest.mark.parametrize("is_bearer", [False, True])
+async def test_no_log_and_no_answer_tells_a_secret(caplog: pytest.LogCaptureFixture, is_bearer: bool) -> None:  # noqa: FBT001  # one of two ways
+    """With logging at its loudest, failing hooks and hostile bodies, the planted id, cookie or bearer, and its hash are told nowhere."""
     caplog.set_level(logging.DEBUG)
 
     async def failing(session: Session) -> None:
@@ -30,8 +31,10 @@ async def test_no_log_and_no_answer_tells_a_secret(caplog: pytest.LogCaptureFixt
     web = Web()
     web.manager = SessionManager(web.store, clock=web.clock, on_started=failing, on_ended=failing)
     planted = await web.manager.start("first")
-    app = wrapped(web.manager, config=HttpConfig(beats_per_minute=12))
-    async with browser(app, cookie=planted.secret) as page:
+    app = wrapped(web.manager, config=HttpConfig(beats_per_minute=12, bearer=is_bearer, marker_cookie="marker"))
+    async with browser(app, cookie=None if is_bearer else planted.secret) as page:
+        if is_bearer:
+            page.headers["authorization"] = f"Bearer {planted.secret}"
         for path in PATHS:
             for method in ("GET", "POST", "DELETE"):
                 for body in (b"", b"{", b'{"view": "v", "visibleMs": -1}', b"x" * 70_000):

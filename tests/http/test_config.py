@@ -19,6 +19,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cookie_name": "my session"}, "'my session' is not a cookie name"),
     ({"cookie_name": ""}, "'' is not a cookie name"),
     ({"loopback_cookie_name": "a;b"}, "'a;b' is not a cookie name"),
+    ({"marker_cookie": "my marker"}, "'my marker' is not a cookie name"),
+    ({"marker_cookie": ""}, "'' is not a cookie name"),
+    ({"marker_cookie": "__Host-session"}, "marker_cookie '__Host-session' is the session cookie's name"),
+    ({"marker_cookie": "session"}, "marker_cookie 'session' is the session cookie's name"),
     ({"allowed_origins": ("https://app.example/",)}, "is not an origin"),
     ({"allowed_origins": ("*",)}, "is not an origin"),
     ({"allowed_origins": ("null",)}, "is not an origin"),
@@ -48,7 +52,9 @@ def test_paths_of_the_default_prefix() -> None:
 
 def test_paths_of_another_prefix_and_of_existing_clients() -> None:
     """The prefix can be changed, and each route can have more paths."""
-    config = HttpConfig(prefix="/auth", extra_paths={"beat": ("/keepalive", "/api/auth/heartbeat"), "look": ("/auth/me",)})
+    config = HttpConfig(
+        prefix="/auth", extra_paths={"beat": ("/keepalive", "/api/auth/heartbeat"), "look": ("/auth/me",), "end": ("/auth/logout",)}
+    )
     assert config.paths() == {
         "/auth": "look",
         "/auth/beat": "beat",
@@ -57,6 +63,7 @@ def test_paths_of_another_prefix_and_of_existing_clients() -> None:
         "/keepalive": "beat",
         "/api/auth/heartbeat": "beat",
         "/auth/me": "look",
+        "/auth/logout": "end",
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from stillhere.errors import InsecureTransport
 from stillhere.http.config import HttpConfig
-from stillhere.http.cookies import cookie_name, delete_cookie, read_secret, set_cookie
+from stillhere.http.cookies import cookie_name, delete_cookies, read_secret, set_cookies
 from stillhere.http.messages import Request, read_cookie
 from stillhere.http.origin import Peer, peer_of
 from tests.http.doubles import UNKNOWN_SECRET, Web, all_of, request
@@ -35,23 +35,22 @@ def peer_at(scheme: str, host: str) -> Peer:
 @pytest.mark.parametrize("host", ["app.example", *LOOPBACKS])
 def test_over_https_the_cookie_is_locked_to_this_host(host: str) -> None:
     """Over https: `__Host-`, Secure, HttpOnly, SameSite, Path=/, no Domain, gone with the browser session."""
-    assert set_cookie("abc", peer_at("https", host), CONFIG) == (
-        "set-cookie",
-        "__Host-session=abc; Path=/; Secure; HttpOnly; SameSite=Lax",
+    assert set_cookies("abc", peer_at("https", host), CONFIG) == (
+        ("set-cookie", "__Host-session=abc; Path=/; Secure; HttpOnly; SameSite=Lax"),
     )
 
 
 @pytest.mark.parametrize("host", LOOPBACKS)
 def test_on_http_on_loopback_the_cookie_is_plain(host: str) -> None:
     """On http on a loopback address browsers take no `__Host-` cookie, so it is `session` without Secure."""
-    assert set_cookie("abc", peer_at("http", host), CONFIG) == ("set-cookie", "session=abc; Path=/; HttpOnly; SameSite=Lax")
+    assert set_cookies("abc", peer_at("http", host), CONFIG) == (("set-cookie", "session=abc; Path=/; HttpOnly; SameSite=Lax"),)
 
 
 @pytest.mark.parametrize("host", ELSEWHERE)
 def test_on_http_elsewhere_no_cookie_is_set(host: str) -> None:
     """On plain http to anything but loopback no id is given out; the error says where and what to do."""
     with pytest.raises(InsecureTransport, match="use https") as caught:
-        set_cookie("abc", peer_at("http", host), CONFIG)
+        set_cookies("abc", peer_at("http", host), CONFIG)
     assert caught.value.origin == f"http://{host}"
     assert caught.value.status_hint == 403
 
@@ -60,7 +59,7 @@ def test_on_http_elsewhere_no_cookie_is_set(host: str) -> None:
 def test_deleting_works_on_every_way(scheme: str, host: str) -> None:
     """A cookie can be taken back wherever it is found, with the attributes that it was set with."""
     peer = peer_at(scheme, host)
-    _, value = delete_cookie(peer, CONFIG)
+    [(_, value)] = delete_cookies(request("POST", "/"), peer, CONFIG)
     assert value.startswith(f"{cookie_name(peer, CONFIG)}=; Max-Age=0; Path=/")
     assert ("Secure" in value) == (host != "localhost")
 
@@ -68,13 +67,13 @@ def test_deleting_works_on_every_way(scheme: str, host: str) -> None:
 @pytest.mark.parametrize("same_site", ["lax", "strict"])
 def test_same_site_as_configured(same_site: Literal["lax", "strict"]) -> None:
     """`SameSite` is what was chosen."""
-    _, value = set_cookie("abc", peer_at("https", "app.example"), HttpConfig(same_site=same_site))
+    [(_, value)] = set_cookies("abc", peer_at("https", "app.example"), HttpConfig(same_site=same_site))
     assert value.endswith(f"SameSite={same_site.capitalize()}")
 
 
 def test_a_cookie_is_far_below_what_browsers_keep() -> None:
     """Name, value and attributes stay below 4,096 bytes (OWASP ASVS 5.0 item 3.3.5)."""
-    assert len(set_cookie(UNKNOWN_SECRET, peer_at("https", "app.example"), CONFIG)[1]) < 4096
+    assert len(set_cookies(UNKNOWN_SECRET, peer_at("https", "app.example"), CONFIG)[0][1]) < 4096
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,7 @@ def test_a_proxy_that_nobody_named_makes_no_address_a_loopback(forwarded: dict[s
     headers = {"host": "127.0.0.1:8000", **forwarded}
     asked = Request(method="POST", path="/gate", headers=headers, client="127.0.0.1")
     with pytest.raises(InsecureTransport, match="trusted_proxies"):
-        set_cookie("abc", peer_of(asked, CONFIG), CONFIG)
+        set_cookies("abc", peer_of(asked, CONFIG), CONFIG)
 
 
 def test_a_proxy_that_was_named_tells_the_way() -> None:
@@ -146,7 +145,7 @@ def test_a_proxy_that_was_named_tells_the_way() -> None:
     config = HttpConfig(trusted_proxies=("127.0.0.1",))
     headers = {"host": "127.0.0.1:8000", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5"}
     asked = Request(method="POST", path="/gate", headers=headers, client="127.0.0.1")
-    assert set_cookie("abc", peer_of(asked, config), config)[1].startswith("__Host-session=abc; Path=/; Secure")
+    assert set_cookies("abc", peer_of(asked, config), config)[0][1].startswith("__Host-session=abc; Path=/; Secure")
 
 
 def test_a_session_that_began_safely_is_known_through_a_proxy_that_nobody_named() -> None:

@@ -17,8 +17,12 @@ ROUTES: Final = {
     "/session/client.js": ("GET", "HEAD"),
     "/keepalive": ("POST",),
     "/auth/me": ("GET", "HEAD"),
+    "/auth/logout": ("POST",),
+    "/stay.js": ("GET", "HEAD"),
 }
-CONFIG: Final = HttpConfig(extra_paths={"beat": ("/keepalive",), "look": ("/auth/me",)})
+CONFIG: Final = HttpConfig(
+    extra_paths={"beat": ("/keepalive",), "look": ("/auth/me",), "end": ("/auth/logout",), "client": ("/stay.js",)},
+)
 
 
 @pytest.mark.parametrize("method", METHODS)

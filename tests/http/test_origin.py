@@ -130,7 +130,7 @@ async def test_a_preflight_of_a_listed_origin(path: str, methods: str) -> None:
     assert header(answer, "access-control-allow-origin") == LISTED
     assert header(answer, "access-control-allow-credentials") == "true"
     assert header(answer, "access-control-allow-methods") == methods
-    assert header(answer, "access-control-allow-headers") == "content-type, x-heartbeat, x-stillhere"
+    assert header(answer, "access-control-allow-headers") == "cache-control, content-type, expires, pragma, x-heartbeat, x-stillhere"
     assert header(answer, "cache-control") == "private, no-store"
     assert "Origin" in (header(answer, "vary") or "")
 

@@ -36,7 +36,7 @@ def test_defaults_are_those_of_policy_and_routes() -> None:
     """Without any setting the program runs under the plain defaults."""
     settings = load_settings({})
     assert settings.policy() == Policy()
-    assert settings.http() == HttpConfig(extra_paths={"beat": (), "look": ()})
+    assert settings.http() == HttpConfig(extra_paths={"beat": (), "look": (), "end": (), "client": ()})
 
 
 def test_a_flag_wins_over_variable_over_file_over_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,13 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.clear_site_data == ()
 
 
+def test_existing_clients_are_served_by_settings_alone() -> None:
+    """Every route has more paths, the marker a name, and a bearer counts, by four flags."""
+    http = load_settings({"end_paths": "/auth/logout", "client_paths": "/stay.js", "marker_cookie": "here", "bearer": "true"}).http()
+    assert (http.extra_paths["end"], http.extra_paths["client"]) == (("/auth/logout",), ("/stay.js",))
+    assert (http.marker_cookie, http.bearer) == ("here", True)
+
+
 def test_a_preset_brings_its_defaults_and_its_ceiling() -> None:
     """A preset alone is enough; a setting above its ceiling names both values."""
     assert load_settings({"preset": "pci"}).policy().idle_timeout == 15 * 60_000
@@ -76,6 +83,7 @@ def test_a_preset_brings_its_defaults_and_its_ceiling() -> None:
         ({"beats_extend": "perhaps"}, "beats_extend: "),
         ({"after_gate": "//elsewhere.example"}, "after_gate: "),
         ({"beats_per_minute": "0"}, "beats_per_minute: "),
+        ({"bearer": "perhaps"}, "bearer: "),
     ],
 )
 def test_a_wrong_value_is_named(flags: dict[str, str], sentence: str) -> None:

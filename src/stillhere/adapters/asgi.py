@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from stillhere.adapters.bodies import BODY_TIMEOUT_S, Bodies, BrokeOff, may_follow
 from stillhere.core.policy import RequestsExtend
 from stillhere.errors import StillhereError, StoreError
-from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
+from stillhere.http.cookies import delete_cookies, read_secret, refuse_unsafe_way, set_cookies
 from stillhere.http.endpoints import ANSWER_HEADERS, SessionEndpoints, unavailable, uncached
-from stillhere.http.messages import READ_HEADERS, Request, Response
+from stillhere.http.messages import READ_HEADERS, Headers, Request, Response
 from stillhere.http.origin import is_navigation, peer_of
 from stillhere.manager import NO_SESSION, Started, Verdict
 
@@ -53,27 +53,31 @@ class RequestSession:
         """The living session, or None."""
         return self.verdict.session if self.verdict.is_alive else None
 
-    async def start(self, subject: str, **attributes: object) -> tuple[Started, tuple[str, str]]:
+    def answer(self) -> Response:
+        """Answer as the session routes do, for a route of your own: how the session stands, or 401 and why it is over."""
+        return uncached(self.endpoints.judged(self.verdict, self.request))
+
+    async def start(self, subject: str, **attributes: object) -> tuple[Started, Headers]:
         """Sign somebody in: begin a session that replaces whatever this browser came with.
 
         Returns:
-            The session, and the `Set-Cookie` header to answer with.
+            The session, and the `Set-Cookie` headers to answer with. Where the secret id goes into a bearer, send it instead of them.
 
         Raises:
             InsecureTransport: on plain http to anything but a loopback address.
             StoreError: if the store cannot be reached.
         """
         config = self.endpoints.config
-        set_cookie("", self.peer, config)  # refuse an unsafe way before anything is kept
+        refuse_unsafe_way(self.peer)  # before anything is kept
         before = read_secret(self.request, self.peer, config)
         started = await self.endpoints.manager.start(subject, attributes=attributes, replaces=before)
-        return started, set_cookie(started.secret, self.peer, config)
+        return started, set_cookies(started.secret, self.peer, config)
 
-    async def rotate(self) -> tuple[str, str] | None:
+    async def rotate(self) -> tuple[Started, Headers] | None:
         """Give the session a new id because its person's privileges changed (OWASP ASVS 5.0 item 7.2.4).
 
         Returns:
-            The `Set-Cookie` header to answer with, or None if there is no living session.
+            The session and its new secret, and the `Set-Cookie` headers to answer with; None if there is no living session.
 
         Raises:
             StoreError: if the store cannot be reached.
@@ -81,13 +85,13 @@ class RequestSession:
         config = self.endpoints.config
         secret = read_secret(self.request, self.peer, config)
         rotated = None if secret is None else await self.endpoints.manager.rotate(secret)
-        return None if rotated is None else set_cookie(rotated.secret, self.peer, config)
+        return None if rotated is None else (rotated, set_cookies(rotated.secret, self.peer, config))
 
-    async def end(self) -> tuple[str, str]:
-        """Sign out; the `Set-Cookie` header to answer with takes the id back."""
+    async def end(self) -> Headers:
+        """Sign out; the `Set-Cookie` headers to answer with take the id back."""
         config = self.endpoints.config
         await self.endpoints.manager.end(read_secret(self.request, self.peer, config))
-        return delete_cookie(self.peer, config)
+        return delete_cookies(self.request, self.peer, config)
 
 
 class SessionMiddleware:
@@ -148,7 +152,7 @@ class SessionMiddleware:
 
     async def _judge(self, request: Request) -> Verdict:
         config, manager = self.endpoints.config, self.endpoints.manager
-        if "cookie" not in request.headers:
+        if "cookie" not in request.headers and "authorization" not in request.headers:
             return NO_SESSION
         secret = read_secret(request, peer_of(request, config), config)
         return await manager.authenticate(secret, extends=self._extends(request, manager.policy.requests_extend))

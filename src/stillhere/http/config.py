@@ -29,6 +29,10 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         cookie_name: name of the cookie over https. Default `__Host-session`; with that prefix browsers guarantee `Secure`, `Path=/` and
             no `Domain`. On http on a loopback address it is `loopback_cookie_name`.
         loopback_cookie_name: default `session`.
+        marker_cookie: name of one more cookie, which scripts can read: it holds the session's public handle, is set and taken back
+            with the session cookie, and is never read here. For scripts that ask whether a session is there. Default none.
+        bearer: also take the secret id from `Authorization: Bearer`; a request that has one is judged by it alone. A page that keeps the id
+            where scripts can read it loses it to any foreign script; prefer the cookie where you can. Default off.
         same_site: `lax` (default) or `strict`.
         allowed_origins: other origins that may call the session routes with credentials, exact (`https://app.example`). Default none.
         trusted_proxies: networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed (`10.0.0.0/8`). Default none.
@@ -44,6 +48,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     extra_paths: Mapping[Route, tuple[str, ...]] = msgspec.field(default_factory=dict)
     cookie_name: str = "__Host-session"
     loopback_cookie_name: str = "session"
+    marker_cookie: str | None = None
+    bearer: bool = False
     same_site: Literal["lax", "strict"] = "lax"
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -69,9 +75,12 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         for path in paths:
             if not path.startswith("/") or path.endswith("/") or "?" in path or "#" in path:
                 raise SettingsError(f"{path!r} is not a path for a session route; write it like /session")
-        for name in (self.cookie_name, self.loopback_cookie_name):
+        session_cookies = (self.cookie_name, self.loopback_cookie_name)
+        for name in (*session_cookies, *(() if self.marker_cookie is None else (self.marker_cookie,))):
             if not _COOKIE_NAME.match(name):
                 raise SettingsError(f"{name!r} is not a cookie name (RFC 6265 section 4.1.1)")
+        if self.marker_cookie in session_cookies:
+            raise SettingsError(f"marker_cookie {self.marker_cookie!r} is the session cookie's name; the marker is another cookie")
         for origin in self.allowed_origins:
             if not _ORIGIN.match(origin):
                 raise SettingsError(f"{origin!r} is not an origin; write it like https://app.example, without a path")

@@ -1,15 +1,16 @@
-"""The session cookie: written to be as hard to steal, fix or cross sites with as browsers allow."""
+"""The session cookie: written to be as hard to steal, fix or cross sites with as browsers allow; and the marker that scripts may read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from stillhere.errors import InsecureTransport
+from stillhere.http.bearer import bearer_of
 from stillhere.http.messages import read_cookie
 
 if TYPE_CHECKING:
     from stillhere.http.config import HttpConfig
-    from stillhere.http.messages import Request
+    from stillhere.http.messages import Headers, Request
     from stillhere.http.origin import Peer
 
 
@@ -19,26 +20,38 @@ def cookie_name(peer: Peer, config: HttpConfig) -> str:
 
 
 def read_secret(request: Request, peer: Peer, config: HttpConfig) -> str | None:
-    """Read the secret id that the browser sent, or None."""
-    return read_cookie(request.header("cookie"), cookie_name(peer, config))
+    """Read the secret id that came with a request, or None: of its bearer, if it has one that counts, else of its cookie."""
+    bearer = bearer_of(request, config)
+    return read_cookie(request.header("cookie"), cookie_name(peer, config)) if bearer is None else bearer
 
 
-def set_cookie(secret: str, peer: Peer, config: HttpConfig) -> tuple[str, str]:
-    """Write the header that gives a browser its secret id: for this browser session, for this host only, not for scripts.
+def refuse_unsafe_way(peer: Peer) -> None:
+    """Refuse to give out an id where anybody on the way could take it.
 
     Raises:
         InsecureTransport: on http to anything but a loopback address; the id would cross the network in the clear.
     """
-    return "set-cookie", f"{cookie_name(peer, config)}={secret}{_attributes(peer, config)}"
-
-
-def delete_cookie(peer: Peer, config: HttpConfig) -> tuple[str, str]:
-    """Write the header that takes the id back."""
-    return "set-cookie", f"{cookie_name(peer, config)}=; Max-Age=0{_attributes(peer, config, must_be_safe=False)}"
-
-
-def _attributes(peer: Peer, config: HttpConfig, *, must_be_safe: bool = True) -> str:
-    if must_be_safe and peer.scheme != "https" and (peer.is_behind_stranger or not peer.is_loopback):
+    if peer.scheme != "https" and (peer.is_behind_stranger or not peer.is_loopback):
         raise InsecureTransport(peer.origin)
+
+
+def set_cookies(secret: str, peer: Peer, config: HttpConfig) -> Headers:
+    """Write the headers that give a browser its secret id: for this browser session, for this host only, not for scripts.
+
+    Raises:
+        InsecureTransport: on http to anything but a loopback address.
+    """
+    refuse_unsafe_way(peer)
+    return _cookies(secret, secret.partition(".")[0], peer, config)
+
+
+def delete_cookies(request: Request, peer: Peer, config: HttpConfig) -> Headers:
+    """Write the headers that take the id back; none for a request with a bearer, for the cookie may be another session's."""
+    return _cookies("", "", peer, config, life="; Max-Age=0") if bearer_of(request, config) is None else ()
+
+
+def _cookies(secret: str, handle: str, peer: Peer, config: HttpConfig, *, life: str = "") -> Headers:
     secure = "" if peer.scheme == "http" and peer.is_loopback else "; Secure"
-    return f"; Path=/{secure}; HttpOnly; SameSite={config.same_site.capitalize()}"
+    where, site = f"{life}; Path=/{secure}", f"; SameSite={config.same_site.capitalize()}"
+    session = ("set-cookie", f"{cookie_name(peer, config)}={secret}{where}; HttpOnly{site}")
+    return (session,) if config.marker_cookie is None else (session, ("set-cookie", f"{config.marker_cookie}={handle}{where}{site}"))

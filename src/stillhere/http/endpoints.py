@@ -14,8 +14,9 @@ import msgspec
 from stillhere.core.ids import read_id
 from stillhere.core.wire import MAX_BODY_BYTES, read_beats, write_answer
 from stillhere.errors import BadBeat, StoreError
+from stillhere.http.bearer import challenge_of
 from stillhere.http.config import HttpConfig, Route
-from stillhere.http.cookies import delete_cookie, read_secret
+from stillhere.http.cookies import delete_cookies, read_secret
 from stillhere.http.limits import RateLimit
 from stillhere.http.messages import Headers, Request, Response
 from stillhere.http.origin import Peer, is_allowed_site, peer_of
@@ -44,6 +45,9 @@ _METHODS: Final[dict[Route, tuple[str, ...]]] = {
 }
 
 _MEDIA_TYPES: Final = ("application/json", "text/plain")
+
+_ASKED_FOR: Final = ("cache-control", "content-type", "expires", "pragma", "x-heartbeat", "x-stillhere")
+"""Headers that a client of an allowed origin may send; some send all three that once kept caches away."""
 
 
 class SessionEndpoints:
@@ -86,7 +90,7 @@ class SessionEndpoints:
         config = self.config
         peer = peer_of(request, config)
         if config.allowed_origins and request.method == "OPTIONS" and self._is_listed(request):
-            return self._with_cors(_preflight(_METHODS[route]), request)
+            return self._with_cors(_preflight(_METHODS[route], config), request)
         response = self._refused(route, request, peer)
         if response is None:
             if route == "client":
@@ -117,7 +121,7 @@ class SessionEndpoints:
     async def _answered(self, route: Route, request: Request, peer: Peer) -> Response:
         secret = read_secret(request, peer, self.config)
         if route == "look":
-            return self._judged(await self.manager.look(secret))
+            return self.judged(await self.manager.look(secret), request)
         try:
             beats = read_beats(request.body)
         except BadBeat as error:
@@ -132,18 +136,19 @@ class SessionEndpoints:
             wait_s = self._by_session.wait_s(named[1], cost=len(beats) or 1)
             if wait_s is not None:
                 return _too_many("This session", wait_s)
-        return refused or self._judged(await self.manager.take(named, beats, withheld=request.is_withheld))
+        return refused or self.judged(await self.manager.take(named, beats, withheld=request.is_withheld), request)
 
-    def _judged(self, verdict: Verdict) -> Response:
+    def judged(self, verdict: Verdict, request: Request) -> Response:
+        """Answer how a session stands: 200, or 401 if it is over."""
         if verdict.standing is None:
-            return over(verdict.session, verdict.ending)
+            return over(verdict.session, verdict.ending, challenge=challenge_of(request, self.config))
         body = write_answer(verdict.standing, verdict.next_beat_ms, self.manager.policy.touch_interval)
         return Response(status=200, headers=ANSWER_HEADERS, body=body)
 
     async def _ended(self, secret: str | None, beats: Sequence[Beat], request: Request, peer: Peer) -> Response:
         verdict = await self.manager.end(secret, beats=() if request.is_withheld else beats)
         reason = NO_SESSION if verdict.ending is None else verdict.ending.by.value
-        headers = [JSON, delete_cookie(peer, self.config)]
+        headers = [JSON, *delete_cookies(request, peer, self.config)]
         if self.config.clear_site_data:
             headers.append(("clear-site-data", ", ".join(f'"{kind}"' for kind in self.config.clear_site_data)))
         return Response(status=200, headers=tuple(headers), body=msgspec.json.encode({"success": True, "reason": reason}))
@@ -205,10 +210,11 @@ def _too_many(who: str, wait_s: int) -> Response:
     return problem(429, f"{who} sent too many messages. Try again in {wait_s} s.", headers=(("retry-after", str(wait_s)),))
 
 
-def _preflight(methods: tuple[str, ...]) -> Response:
+def _preflight(methods: tuple[str, ...], config: HttpConfig) -> Response:
+    allowed = _ASKED_FOR if not config.bearer else ("authorization", *_ASKED_FOR)
     headers = (
         ("access-control-allow-methods", ", ".join(methods)),
-        ("access-control-allow-headers", "content-type, x-heartbeat, x-stillhere"),
+        ("access-control-allow-headers", ", ".join(allowed)),
         ("access-control-max-age", "86400"),
         *NEVER_CACHED,
     )

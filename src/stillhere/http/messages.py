@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 READ_HEADERS: Final = (
-    *("content-length", "content-type", "cookie", "host", "if-none-match", "origin", "transfer-encoding"),
+    *("authorization", "content-length", "content-type", "cookie", "host", "if-none-match", "origin", "transfer-encoding"),
     *("sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "x-heartbeat", "x-stillhere"),
     *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from stillhere.http.bearer import bearer_of
 from stillhere.http.config import LOOPBACK
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def is_allowed_site(request: Request, peer: Peer, config: HttpConfig) -> bool:
     """Tell whether a request that changes something comes from our own pages, or from an origin on the list.
 
-    Fetch Metadata first; if the browser sends none, its `Origin`; if there is neither, a header of our own
+    Fetch Metadata first; if the browser sends none, its `Origin`; if there is neither, a header of our own or a bearer
     (OWASP CSRF Prevention Cheat Sheet; a sister domain counts as foreign).
     """
     headers = request.headers
@@ -122,7 +123,7 @@ def is_allowed_site(request: Request, peer: Peer, config: HttpConfig) -> bool:
         return site == "same-origin"
     if origin is not None:
         return origin == peer.origin
-    return not headers.keys().isdisjoint(OUR_HEADERS)
+    return not headers.keys().isdisjoint(OUR_HEADERS) or bearer_of(request, config) is not None
 
 
 def is_navigation(request: Request) -> bool:

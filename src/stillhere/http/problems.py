@@ -47,15 +47,21 @@ def problem(status: int, detail: str, *, headers: Headers = (), members: Mapping
     )
 
 
-def over(session: Session | None, ending: Ending | None) -> Response:
-    """Answer 401: the session is over, finally, and why. Unknown and absent look the same from outside."""
+def over(session: Session | None, ending: Ending | None, *, challenge: str = "") -> Response:
+    """Answer 401: the session is over, finally, and why. Unknown and absent look the same from outside.
+
+    Args:
+        session: the session, or None if there is none.
+        ending: when and why it ended, or None if there is none.
+        challenge: what else may be said to `WWW-Authenticate`.
+    """
     reason = NO_SESSION if ending is None else ending.by.value
     sentence = over_sentence(session, ending)
     ended = {} if ending is None else {"endedAt": instant(ending.at)}
     return problem(
         401,
         sentence,
-        headers=(("www-authenticate", f'Session realm="stillhere", reason="{reason}"'),),
+        headers=(("www-authenticate", f'Session realm="stillhere", reason="{reason}"{challenge}'),),
         members={"title": "Session over", "reason": reason, "message": sentence, **ended},
     )
 

@@ -17,12 +17,12 @@ from stillhere.core.policy import Policy, hours, minutes
 from stillhere.core.records import ON_SCREEN, EndedBy
 from stillhere.core.rules import ending, standing
 from stillhere.errors import BadCursor, InsecureTransport
-from stillhere.http.cookies import delete_cookie, read_secret, set_cookie
+from stillhere.http.cookies import delete_cookies, read_secret, refuse_unsafe_way, set_cookies
 from stillhere.http.origin import is_allowed_site, peer_of
 from stillhere.http.problems import problem
 from stillhere.manager import SessionManager
 from stillhere.server.gate import Forms
-from stillhere.server.pages import go
+from stillhere.server.pages import go, with_headers
 from stillhere.words import instant
 
 if TYPE_CHECKING:
@@ -65,7 +65,14 @@ class Admin:
         self._manager = manager
         self._archive = archive
         self._token_hash = sha256(token.encode()).digest()
-        self._http = msgspec.structs.replace(http, cookie_name="__Host-operator", loopback_cookie_name="operator", same_site="strict")
+        self._http = msgspec.structs.replace(
+            http,
+            cookie_name="__Host-operator",
+            loopback_cookie_name="operator",
+            marker_cookie=None,
+            bearer=False,
+            same_site="strict",
+        )
         self._operators = SessionManager("memory://", policy=OPERATOR_POLICY, clock=manager.clock)
         self._forms = Forms(pages, tries_per_minute=TRIES_PER_MINUTE)
 
@@ -111,11 +118,11 @@ class Admin:
         if not secrets.compare_digest(sha256(token.encode("utf-8", "replace")).digest(), self._token_hash):
             return self._pages.show("admin_login.html", status=403, error="That is not the token. It was printed when the server started.")
         try:
-            set_cookie("", peer, self._http)
+            refuse_unsafe_way(peer)
         except InsecureTransport as error:
             return self._pages.error(403, "Not safe here", f"{error}.")
         started = await self._operators.start("operator", replaces=read_secret(asked, peer, self._http))
-        return _with_header(go("/admin"), set_cookie(started.secret, peer, self._http))
+        return with_headers(go("/admin"), set_cookies(started.secret, peer, self._http))
 
     async def leave(self, request: Request) -> Response:
         """Sign the operator out."""
@@ -124,7 +131,7 @@ class Admin:
         if not is_allowed_site(asked, peer, self._http):
             return self._pages.error(403, "Not from here", "This request came from another site.")
         await self._operators.end(read_secret(asked, peer, self._http))
-        return _with_header(go("/admin/login"), delete_cookie(peer, self._http))
+        return with_headers(go("/admin/login"), delete_cookies(asked, peer, self._http))
 
     async def dashboard(self, request: Request) -> Response:  # noqa: ARG002  # every route gets its request
         """Show the dashboard; it asks for the numbers itself."""
@@ -260,9 +267,4 @@ def _json(body: object) -> Response:
 def _carried(answer: Problem) -> Response:
     response = Response(answer.body, answer.status, headers={"cache-control": "private, no-store"})
     response.raw_headers.extend((name.encode(), value.encode()) for name, value in answer.headers)
-    return response
-
-
-def _with_header(response: Response, header: tuple[str, str]) -> Response:
-    response.raw_headers.append((header[0].encode(), header[1].encode()))
     return response

@@ -17,7 +17,7 @@ from stillhere.errors import InsecureTransport
 from stillhere.http.limits import RateLimit
 from stillhere.http.origin import is_allowed_site
 from stillhere.http.problems import over_sentence
-from stillhere.server.pages import go
+from stillhere.server.pages import go, with_headers
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -156,12 +156,10 @@ class Gate:
                 following, status=422, email=typed[:300], error="Please enter an e-mail address, such as you@company.example."
             )
         try:
-            _, cookie = await mine.start(email)
+            _, cookies = await mine.start(email)
         except InsecureTransport as error:
             return self._pages.error(403, "Not safe here", f"{error}.")
-        response = go(following or self._settings.after_gate)
-        response.raw_headers.append((cookie[0].encode("latin-1"), cookie[1].encode("latin-1")))
-        return response
+        return with_headers(go(following or self._settings.after_gate), cookies)
 
     def _form(
         self,

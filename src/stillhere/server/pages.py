@@ -8,7 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.http.messages import Headers
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -62,6 +65,13 @@ class Pages:
 def go(path: str) -> RedirectResponse:
     """Send the browser on with a GET."""
     return RedirectResponse(path, 303, headers={"cache-control": "private, no-store"})
+
+
+def with_headers(response: Response, headers: Headers) -> Response:
+    """Add headers to an answer, such as those that set cookies."""
+    for name, value in headers:
+        response.headers.append(name, value)
+    return response
 
 
 class SecurityHeaders:

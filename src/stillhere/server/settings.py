@@ -92,7 +92,13 @@ class Settings(BaseSettings):
     prefix: str = Field("/session", description="Path that the session routes begin with.")
     beat_paths: Names = Field((), description="More paths that take beats, for existing clients: `/keepalive,/api/session-heartbeat`.")
     look_paths: Names = Field((), description="More paths that answer a look.")
+    end_paths: Names = Field((), description="More paths that sign out: `/auth/logout`.")
+    client_paths: Names = Field((), description="More paths that serve the client.")
     cookie_name: str = Field("__Host-session", description="Name of the cookie over https. On http on a loopback address it is `session`.")
+    marker_cookie: str | None = Field(
+        None, description="Name of one more cookie, which scripts can read: it holds the session's public handle."
+    )
+    bearer: bool = Field(default=False, description="Whether the secret id may also come as `Authorization: Bearer`: `true` or `false`.")
     same_site: Literal["lax", "strict"] = Field("lax", description="The cookie's `SameSite`: `lax` or `strict`.")
     allowed_origins: Names = Field((), description="Other origins that may call the session routes, exact: `https://app.example`.")
     trusted_proxies: Names = Field((), description="Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `10.0.0.0/8`.")
@@ -155,8 +161,10 @@ class Settings(BaseSettings):
         """
         return HttpConfig(
             prefix=self.prefix,
-            extra_paths={"beat": self.beat_paths, "look": self.look_paths},
+            extra_paths={"beat": self.beat_paths, "look": self.look_paths, "end": self.end_paths, "client": self.client_paths},
             cookie_name=self.cookie_name,
+            marker_cookie=self.marker_cookie,
+            bearer=self.bearer,
             same_site=self.same_site,
             allowed_origins=self.allowed_origins,
             trusted_proxies=self.trusted_proxies,
@@ -229,4 +237,4 @@ def _written(default: object, metadata: list[Any]) -> str:
     if any(getattr(item, "func", None) is read_duration for item in metadata) and isinstance(default, int):
         count, _, unit = in_words(default).partition(" ")
         return f"`{count}{unit[0]}`"
-    return f"`{','.join(default)}`" if isinstance(default, tuple) else f"`{default}`"
+    return f"`{','.join(default)}`" if isinstance(default, tuple) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
