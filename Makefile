@@ -49,7 +49,7 @@ lock: venv ## write requirements.lock anew from pyproject.toml
 	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra postgresql --extra redis --extra dev -o requirements.lock pyproject.toml
 
 clean: ## remove what the other verbs made; the demo's data stays
-	rm -rf .venv .bootstrap client/node_modules benchmarks/.peers benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
+	rm -rf .venv .bootstrap client/dist client/node_modules benchmarks/.peers benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
 
 venv:
 	@scripts/need-venv

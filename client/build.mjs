@@ -1,11 +1,13 @@
 /**
- * Builds the bundle that the Python package ships. `--check` builds in memory and says whether the shipped one is current.
+ * Builds the bundle that the Python package ships, and dist/ for npm. `--check` builds in memory and says whether the shipped one is
+ * current; `--dist FOLDER` builds what npm ships into another folder, and nothing else.
  */
 import { readFile, writeFile, mkdir } from "node:fs/promises"
 import { gzipSync } from "node:zlib"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { pack } from "./dist.mjs"
 import { initial } from "./src/machine.js"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
@@ -28,7 +30,7 @@ const tightCss = {
 
 /** What only the machine itself calls by name; the rest of its state goes by the names of the wire. */
 const open = ["options", "view", "effects", "at", "seq", "visibleMs", "activeMs", "failures"]
-const inner = RegExp(`^(${Object.keys(initial({ view: "" })).filter((name) => !open.includes(name)).join("|")})$`)
+const inner = Object.keys(initial({ view: "" })).filter((name) => !open.includes(name))
 
 /** @param {import("esbuild").BuildOptions} options */
 async function bundle(options) {
@@ -41,7 +43,7 @@ async function bundle(options) {
     legalComments: "none",
     write: false,
     plugins: [tightCss],
-    mangleProps: inner,
+    mangleProps: RegExp(`^(${inner.join("|")})$`),
     ...options,
   })
   return Buffer.from(outputFiles[0].contents)
@@ -54,7 +56,9 @@ const built = await bundle({
 const alone = `import { run } from "./src/engine.js"; window.stillhere = { start: run }`
 const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
 
-if (process.argv.includes("--check")) {
+const [verb, folder] = process.argv.slice(2)
+if (verb === "--dist") await pack(folder, built, inner, [tightCss])
+else if (verb === "--check") {
   const shipped = await readFile(target).catch(() => Buffer.alloc(0))
   if (!shipped.equals(built)) {
     console.error("src/stillhere/http/static/client.js is stale: run `npm run build` in client/ and commit the result.")
@@ -63,6 +67,7 @@ if (process.argv.includes("--check")) {
 } else {
   await mkdir(dirname(target), { recursive: true })
   await writeFile(target, built)
+  await pack(here("dist"), built, inner, [tightCss])
 }
 
 for (const [name, code] of /** @type {const} */ ([["with dialog", built], ["engine alone", engine]])) {

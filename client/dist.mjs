@@ -1,0 +1,41 @@
+/**
+ * Builds what npm ships: each module by itself, so that applications bundle only what they use, with its types;
+ * the bundle for a script tag; the Astro component.
+ */
+import { execFile } from "node:child_process"
+import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { build } from "esbuild"
+
+const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
+
+/**
+ * @param {string} dist  the folder, which is emptied first
+ * @param {Uint8Array} bundle  for a script tag
+ * @param {string[]} inner  properties that only our own modules call by name
+ * @param {import("esbuild").Plugin[]} plugins
+ */
+export async function pack(dist, bundle, inner, plugins) {
+  await rm(dist, { recursive: true, force: true })
+  await mkdir(dist, { recursive: true })
+  const sources = await readdir(here("src"), { recursive: true })
+  await build({
+    entryPoints: sources.filter((name) => name.endsWith(".js") && name !== "auto.js").map((name) => here("src/" + name)),
+    outdir: dist,
+    outbase: here("src"),
+    format: "esm",
+    minify: true,
+    target: "es2020",
+    charset: "utf8",
+    sourcemap: true,
+    plugins,
+    mangleProps: RegExp(`^(${inner.join("|")})$`),
+    // Built one by one, the modules still have to agree.
+    mangleCache: Object.fromEntries(inner.map((name, n) => [name, "_" + n.toString(36)])),
+  })
+  await writeFile(join(dist, "client.js"), bundle)
+  for (const name of ["SessionHeartbeat.astro", "astro.d.ts"]) await copyFile(here("src/" + name), join(dist, name))
+  await promisify(execFile)(process.execPath, [here("node_modules/typescript/bin/tsc"), "-p", here("tsconfig.dist.json"), "--outDir", dist])
+}

@@ -1,0 +1,105 @@
+"use client"
+/**
+ * Two hooks over one client. `useSession` tells how things stand and shows the dialog; `useHeartbeat` beats and calls back, and renders
+ * nothing anew. Any number of components, strict mode and server rendering are all the same to them: see shared.js.
+ *
+ * @import { Answer, Options, Over } from "./types.js"
+ * @import { Holder, View } from "./shared.js"
+ */
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react"
+import { createDialog } from "./dialog.js"
+import { UNKNOWN, current, hold, look, restart, watch } from "./shared.js"
+
+/** @typedef {Pick<Options, "onSessionExpired" | "onRefreshed" | "onError">} Callbacks */
+/**
+ * @typedef {Options & { enabled?: boolean, tickMs?: number }} SessionOptions
+ *   `enabled`: false holds no client, for as long as nobody is signed in; default true.
+ *   `tickMs`: render this often, for a countdown; default: only when something changed
+ */
+/**
+ * @typedef {object} HeartbeatOptions
+ * @property {string} [endpoint]  where beats are posted; default "/session/beat"
+ * @property {number} [intervalMs]  ms of visible time between two beats; the server's when that is shorter
+ * @property {number} [activityWindowMs]  ms after an input in which a person still counts as active; default 120000
+ * @property {number} [idleThresholdMs]  the same, by the name that some know it by
+ * @property {boolean} [enabled]  false holds no client, for as long as nobody is signed in; default true
+ * @property {string | false} [login]  the sign-in page to go to at the end; default: stay
+ * @property {string} [page]  what to call this page; default its path
+ * @property {boolean} [debug]  console.debug every message
+ * @property {(over: Over) => void} [onSessionExpired]  once, with the reason
+ * @property {(answer: Answer) => void} [onRefreshed]  every answer
+ * @property {(error: Error & { status?: number, retryInMs?: number }) => void} [onError]  no answer; it is tried again by itself
+ */
+
+const CALLBACKS = /** @type {const} */ ({ ended: "onSessionExpired", refreshed: "onRefreshed", error: "onError" })
+
+/** What a component can do; the same functions for ever. */
+const actions = {
+  check: () => current()?.check(),
+  beat: () => current()?.beat(),
+  extend: () => current()?.extend(),
+  activity: () => current()?.activity(),
+  quiet: (/** @type {boolean} */ on) => current()?.quiet(on),
+  /** Signs out. Without a client (nothing is mounted, or not enabled) there is nothing to end. @returns {Promise<Over | undefined>} */
+  end: async () => current()?.end(),
+  restart,
+}
+
+/**
+ * How the session stands, and what can be done about it.
+ * @param {SessionOptions} [options]
+ * @returns {View & typeof actions}
+ */
+export function useSession({ enabled = true, tickMs, ...options } = {}) {
+  useHold(options, enabled, createDialog)
+  const subscribe = useCallback((/** @type {() => void} */ notify) => watch(notify, tickMs), [tickMs])
+  const view = useSyncExternalStore(subscribe, look, unknown)
+  return useMemo(() => ({ ...view, ...actions }), [view])
+}
+
+/**
+ * Beats, and tells what became of them. Shows nothing and goes nowhere, unless `login` says so.
+ * @param {HeartbeatOptions} [options]
+ * @returns {typeof actions}
+ */
+export function useHeartbeat({ endpoint, intervalMs, activityWindowMs, idleThresholdMs, enabled = true, ...options } = {}) {
+  const activityWindow = activityWindowMs ?? idleThresholdMs
+  useHold({ ...options, endpoint: endpoint && prefix(endpoint), interval: intervalMs, activityWindow }, enabled)
+  return actions
+}
+
+/** What comes before "/beat". A beat route by any other name is kept whole: what follows a # stays in the browser. */
+const prefix = (/** @type {string} */ endpoint) => (endpoint.endsWith("/beat") ? endpoint.slice(0, -5) : endpoint + "#")
+
+const unknown = () => UNKNOWN
+
+/**
+ * Holds the client while the component is mounted. Callbacks are read when they are called: other ones restart nothing.
+ * @param {Options} options
+ * @param {boolean} enabled
+ * @param {Holder["createUI"]} [createUI]
+ */
+function useHold({ onSessionExpired, onRefreshed, onError, ...options }, enabled, createUI) {
+  /** @type {Callbacks} */
+  const callbacks = { onSessionExpired, onRefreshed, onError }
+  const told = useRef(callbacks)
+  const latest = useRef(options)
+  useEffect(() => {
+    told.current = callbacks
+    latest.current = options
+  })
+  const endsItself = !!onSessionExpired
+  const key = JSON.stringify(options)
+  useEffect(() => {
+    if (!enabled) return
+    /** @type {Holder["tell"]} */
+    const tell = (name, detail) => {
+      try {
+        if (name !== "state") told.current[CALLBACKS[name]]?.(detail)
+      } catch (error) {
+        reportError(error)
+      }
+    }
+    return hold({ options: latest.current, endsItself, createUI, tell })
+  }, [key, endsItself, enabled, createUI])
+}
