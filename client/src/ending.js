@@ -1,4 +1,10 @@
 /**
+ * Leaving: once, for the right place, and with the way back.
+ *
+ * @import { Options, Over, UI } from "./types.js"
+ */
+
+/**
  * Where to go when the session is over, or null to stay: the sign-in page with the way back and the reason.
  * The sign-in page itself never sends anyone to itself in circles.
  *
@@ -15,4 +21,29 @@ export function signInUrl(login, href, reason) {
   there.searchParams.set("next", here.pathname + here.search)
   there.searchParams.set("reason", reason)
   return there.href
+}
+
+/**
+ * @param {Options} options
+ * @param {UI} [ui]
+ */
+export function createEnding(options, ui) {
+  /** @type {string | null} */
+  let leaveTo = null
+  const redirect = () => leaveTo && location.replace(leaveTo)
+  return {
+    redirect,
+    /** @param {Over} over @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at */
+    depart(over, isQuiet) {
+      // An application that handles the ending itself and names no sign-in page is left alone.
+      const login = options.login ?? (!options.onSessionExpired && "/")
+      leaveTo = login ? signInUrl(login, location.href, over.reason) : null
+      if (!login || (!leaveTo && over.reason === "no_session")) return
+      if (isQuiet) for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || redirect())
+      else {
+        ui?.notice(over, leaveTo ? redirect : null)
+        setTimeout(redirect, Math.max(500, options.notice ?? 2_500))
+      }
+    },
+  }
 }

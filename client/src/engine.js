@@ -1,43 +1,46 @@
 /**
- * The machine in a page: events in, effects out. No looks; those come as `ui` (dialog.js), or not at all.
+ * The machine in a page: events in, effects out. What effects look like is told by `parts`: the dialog, the ending, or nothing.
  *
- * @import { Body, Event, Options, Over, Session, Snapshot, UI } from "./types.js"
+ * @import { Body, Event, Host, Options, Over, Parts, Saying, Session, Snapshot } from "./types.js"
  */
 import { createClock } from "./clock.js"
-import { signInUrl } from "./ending.js"
 import { initial, look, step } from "./machine.js"
 import { listen } from "./sources.js"
+import { joinTabs, randomId, tabId } from "./tabs.js"
 import { plain } from "./text.js"
 import { send, sendBeacon } from "./transport.js"
 
 /** One page, one client: a second start gets the first one's session. @type {Session | undefined} */
 let running
 
-/** @typedef {"stay" | "dismiss" | "check" | "beat" | "end" | "stop" | "input" | "timer"} Saying */
+/** A following tab does what is due this much later, and not all at once. */
+const LAG = 1_000
 
 /**
  * @param {Options} [options]
- * @param {(say: (type: Saying) => void) => UI} [createUI]
+ * @param {(host: Host) => Parts} [createParts]
  * @returns {Session}
  */
-export const run = (options = {}, createUI) => (running ??= create(options, createUI))
+export const run = (options = {}, createParts) => (running ??= create(options, createParts))
 
 /**
  * @param {Options} options
- * @param {Parameters<typeof run>[1]} createUI
+ * @param {Parameters<typeof run>[1]} createParts
  * @returns {Session}
  */
-function create(options, createUI) {
-  const { endpoint = "/session", page = location.pathname, debug, onSessionExpired } = options
+function create(options, createParts) {
+  const { endpoint = "/session", page = () => location.pathname, debug } = options
+  const name = "stillhere" + endpoint
   const clock = createClock()
   const { on, emit } = createBus()
   const tab = tabId()
-  let state = initial({ ...options, view: randomId() })
+  let state = initial({ ...options, view: randomId(), lag: LAG + 2 * LAG * Math.random() })
   let timer = 0
   /** @type {Over | undefined} */
   let over
-  /** @type {string | null} */
-  let leaveTo
+  /** Last words of views that this page has left behind; they go with the next message. @type {object[]} */
+  const kept = []
+  let pageName = ""
 
   /** @returns {Snapshot} */
   const snapshot = () => ({ ...look(state, clock()), tab })
@@ -45,7 +48,7 @@ function create(options, createUI) {
     ...body,
     lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
     tab,
-    page: plain(page, 1_024),
+    page: (pageName = plain(typeof page === "string" ? page : page(), 1_024)),
     title: plain(document.title, 300),
     scrollPct: sources.measure(),
   })
@@ -53,44 +56,61 @@ function create(options, createUI) {
     if (debug) console.debug("stillhere", message)
     emit("message", message)
   }
-  const redirect = () => leaveTo && location.replace(leaveTo)
+  const joined = (/** @type {object[]} */ others, /** @type {object} */ own) => (others[0] ? { beats: [...others, own] } : own)
 
-  const depart = (/** @type {Over} */ detail) => {
-    over = detail
-    // An application that handles the ending itself and names no sign-in page is left alone.
-    const login = options.login ?? (!onSessionExpired && "/")
-    leaveTo = login ? signInUrl(login, location.href, over.reason) : null
-    if (!login || (!leaveTo && over.reason === "no_session")) return
-    ui?.notice(over, leaveTo ? redirect : null)
-    setTimeout(redirect, Math.max(500, options.notice ?? 2_500))
+  const speak = async (/** @type {string} */ path, /** @type {Body} */ body) => {
+    const own = fill(body)
+    // What nobody answers is not made heavier.
+    const riders = body.kind === "check" || state.failures ? [] : await tabs.collect()
+    const words = kept.slice()
+    const from = clock()
+    const { outcome, ...facts } = await send(endpoint + path, body, joined([...words, ...riders], own))
+    told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(clock() - from) })
+    if (outcome.type === "answer") {
+      kept.splice(0, words.length)
+      if (options.stretch?.()) outcome.answer.nextBeatMs = Math.min(outcome.answer.nextBeatMs * 2, outcome.answer.idleInMs / 2)
+      if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
+    }
+    dispatch(outcome)
   }
 
-  const perform = async (/** @type {any} */ { type, at, path, body, detail }) => {
+  const perform = (/** @type {any} */ effect) => {
+    const { type, body, detail } = effect
     if (type === "timer") {
       clearTimeout(timer)
-      timer = Number(setTimeout(say, Math.ceil(at - clock()), type))
-    } else if (type === "send") {
-      const full = fill(body)
-      const from = clock()
-      const { outcome, ...facts } = await send(endpoint + path, body, full)
-      told({ kind: path === "/end" ? "end" : body.kind, body: full, ...facts, via: "fetch", ms: Math.round(clock() - from) })
-      dispatch(outcome)
-    } else if (type === "beacon") {
-      const full = fill(body)
-      sendBeacon(endpoint + "/beat", full)
-      told({ kind: body.kind, body: full, via: type, ms: 0 })
-    } else if (type === "warn") ui?.warn(snapshot())
-    else if (type === "unwarn") ui?.hide()
-    else if (type === "redirect") redirect()
-    else {
+      timer = Number(setTimeout(say, Math.ceil(effect.at - clock()), type))
+    } else if (type === "send") speak(effect.path, body)
+    else if (type === "keep") kept.push({ ...body, tab, page: pageName, scrollPct: sources.measure(body) })
+    else if (type === "ride") tabs.tell({ type: "body", body: fill(body) })
+    else if (type === "beacon") {
+      const own = fill(body)
+      const all = joined(kept.splice(0), own)
+      sendBeacon(endpoint + "/beat", all, () => parts?.lost?.(own))
+      told({ kind: body.kind, body: own, via: type, ms: 0 })
+      if (body.idleMs >= 0) tabs.tell({ type: "evidence", ageMs: body.idleMs })
+    } else {
+      if (type === "error") tabs.tell({ type: "waits", ...detail })
+      if (type === "ended") {
+        over = detail
+        tabs.tell({ type: "over", over })
+      }
+      parts?.[type]?.(detail ?? snapshot())
       emit(type, type === "error" ? Object.assign(new Error(), detail) : (detail ?? snapshot()))
-      if (type === "ended") depart(detail)
     }
   }
 
   /** Listeners may call back into us; events wait their turn. @type {[Event, number][]} */
   const queue = []
   const dispatch = (/** @type {Event} */ event, at = clock()) => {
+    const { type } = event
+    if (type === "pagehide" || type === "stop") {
+      parts?.close?.()
+      tabId(tab)
+      tabs.leave()
+    } else if (type === "restored") {
+      tabId()
+      tabs.join()
+    }
     sources.flush()
     if (queue.push([event, at]) > 1) return
     for (; queue[0]; queue.shift()) {
@@ -101,14 +121,12 @@ function create(options, createUI) {
   }
   const say = (/** @type {Saying} */ type) => dispatch({ type })
 
-  on("ended", onSessionExpired)
-  on("refreshed", options.onRefreshed)
-  on("error", options.onError)
-  const ui = createUI?.(say)
+  /** @type {(() => void)[]} */
+  const undo = []
+  const tabs = joinTabs(name, dispatch)
   const sources = listen(dispatch, clock, randomId)
-  sources.begin()
-
-  return {
+  /** @type {Session} */
+  const session = {
     state: snapshot,
     on,
     check: () => say("check"),
@@ -122,14 +140,33 @@ function create(options, createUI) {
         say("end")
       }),
     quiet: sources.quiet,
+    onStop: (fn) => void undo.push(fn),
     stop() {
       say("stop")
       clearTimeout(timer)
       sources.stop()
-      ui?.hide()
+      parts?.unwarn?.()
+      undo.forEach((fn) => fn())
       running = undefined
     },
   }
+  on("ended", options.onSessionExpired)
+  on("refreshed", options.onRefreshed)
+  on("error", options.onError)
+  const parts = createParts?.({
+    name,
+    say,
+    hear(event) {
+      tabs.tell(event)
+      dispatch(/** @type {Event} */ ({ views: [], ageMs: 0, ...event }))
+    },
+    async flush(beats) {
+      const { outcome, status } = await send(endpoint + "/beat", /** @type {any} */ ({}), { beats })
+      return outcome.type !== "failed" || status === 422
+    },
+  })
+  sources.begin()
+  return session
 }
 
 /** The browser's own event target: a listener that throws is reported there and harms nobody else. */
@@ -143,17 +180,4 @@ function createBus() {
       return () => bus.removeEventListener(name, handle)
     },
   }
-}
-
-/** 80 random bits as 16 characters. */
-const randomId = () =>
-  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => (byte & 31).toString(32)).join("")
-
-/** The same for as long as the tab lives. Storage may be forbidden; then the tab is new with every page. */
-function tabId() {
-  let id = randomId()
-  try {
-    id = sessionStorage.stillhereTab ??= id
-  } catch {}
-  return id
 }

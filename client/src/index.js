@@ -1,10 +1,15 @@
 /**
- * `start()` is all most pages need: beats, the warning, the ending.
+ * `start()` is all most pages need: beats, the warning, the ending, what was said offline, the server's own voice.
  *
  * @import { Options, Session } from "./types.js"
  */
 import { createDialog } from "./dialog.js"
 import { run } from "./engine.js"
+import { createEnding } from "./ending.js"
+import { receive } from "./push.js"
+import { createQueue } from "./queue.js"
+import { isSaving } from "./saving.js"
+import { claim } from "./tabs.js"
 
 /**
  * Starts the client of this page, or returns the one that runs.
@@ -12,4 +17,25 @@ import { run } from "./engine.js"
  * @returns {Session}
  */
 export const start = (options = {}) =>
-  run(options, options.dialog === false ? undefined : (say) => createDialog(say, options.texts))
+  run({ stretch: isSaving(), ...options }, ({ name, say, hear, flush }) => {
+    const ui = options.dialog === false ? undefined : createDialog(say, options.texts)
+    const queue = createQueue(name)
+    const push = options.push ? receive((options.endpoint ?? "/session") + "/events", hear) : undefined
+    const ending = createEnding(options, ui)
+    return {
+      warn: ui?.warn,
+      unwarn: ui?.hide,
+      lost: queue.keep,
+      refreshed(answer) {
+        push?.open()
+        queue.drain(answer, flush)
+      },
+      async ended(over) {
+        push?.close()
+        queue.clear()
+        ending.depart(over, !(await claim(name)))
+      },
+      redirect: ending.redirect,
+      close: push?.close,
+    }
+  })

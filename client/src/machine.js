@@ -12,6 +12,7 @@
  *   restored             back from the back/forward cache: a new view    a beat at once; if ended: the redirect again
  *   online               that waiting may be over                        our backoff is waived; the server is asked
  *   input                activity; evidence, unless the warning shows    near the deadline: a beat at once
+ *   navigated            the same page shows something else: a new view   the old view's last words, a beat
  *   timer                nothing                                         whatever is due
  *   stay                 a person's choice                               an `extend`
  *   dismiss              that the warning has been read                  it closes
@@ -19,6 +20,16 @@
  *   answer               a new deadline, a next beat                     the warning goes or stays
  *   failed               nothing about the session                       the same message later
  *   over                 the end, once and for ever                      notice and redirect; then silence
+ *
+ *   from another tab
+ *   ride                 nothing                                         our totals, to go with its message
+ *   heard                its answer is ours, too                         our own question is spared
+ *   waits                that it could not be answered                   we wait a little longer than it does
+ *   evidence             input there                                     as input here, for the deadline only
+ *   dismiss, over        as above
+ *
+ * A tab that last heard the server through another one follows: whatever falls due it does a moment later (`lag`), so that the other
+ * one does it first, and for both. If that one is gone, frozen or stopped, the moment passes and the next tab speaks. Nobody is elected.
  *
  * `now` is elapsed milliseconds that never run back and that jump over sleep (clock.js).
  *
@@ -53,7 +64,7 @@ const EXTEND = 3
 const END = 4
 const KINDS = /** @type {const} */ (["leave", "check", "beat", "extend", "leave"])
 
-/** @typedef {{ view: string, interval?: number, activityWindow?: number }} MachineOptions */
+/** @typedef {{ view: string, interval?: number, activityWindow?: number, lag?: number }} MachineOptions */
 /** @typedef {ReturnType<typeof draft>} Draft */
 /** @typedef {Readonly<Draft>} State */
 
@@ -84,6 +95,9 @@ const draft = (options) => ({
   lastAnswer: /** @type {Answer | null} */ (null),
   heardAt: 0,
   nextBeatAt: Infinity,
+  stepMs: 0,
+  ridesAt: 0,
+  follows: false,
   latchedFor: 0,
   isWarned: false,
   dismissed: false,
@@ -157,7 +171,7 @@ export function step(state, event, now) {
   react(s, event)
   if (!s.phase) settle(s)
   const { state: name } = look(s, s.at)
-  if (name !== s.stateName || type === "answer") does(s, { type: "state" })
+  if (name !== s.stateName || type === "answer" || type === "heard") does(s, { type: "state" })
   s.stateName = name
   return [s, s.effects]
 }
@@ -199,7 +213,8 @@ function react(s, event) {
   else if (type === "stop") {
     leave(s, "terminated")
     s.phase = type
-  } else if (type === "input") input(s)
+  } else if (type === "navigated") navigate(s, event.view)
+  else if (type === "input") input(s)
   else if (type === "stay") {
     s.evidenceAt = s.at
     ask(s, EXTEND)
@@ -210,8 +225,54 @@ function react(s, event) {
   else if (type === "end") ask(s, END)
   else if (type === "over") finish(s, event.over)
   // A beat comes from a page on screen; from a hidden one it is only a question.
-  else if (type === "beat" || type === "online") ask(s, s.onScreen ? BEAT : CHECK)
-  else if ("body" in event && event.body === s.inFlight) heard(s, event)
+  else if (type === "beat" || type === "online") ask(s, s.onScreen ? BEAT : CHECK, type === "online")
+  else if ("body" in event) {
+    if (event.body === s.inFlight) heard(s, event)
+  } else overhear(s, event)
+}
+
+/**
+ * What another tab lets us know.
+ * @param {Draft} s
+ * @param {Event} event
+ */
+function overhear(s, event) {
+  const { type } = event
+  if (type === "ride") {
+    if (!s.onScreen || s.inFlight) return
+    s.ridesAt = s.evidenceAt
+    does(s, { type, body: message(s, BEAT) })
+  } else if (type === "heard" && s.at - event.ageMs >= s.heardAt) {
+    const rode = event.views.includes(s.view)
+    if (s.wanted <= (rode ? BEAT : CHECK)) s.wanted = 0
+    if (rode) {
+      s.toldAt = s.ridesAt
+      // Its own ramp goes on; without one yet, the other's answer will do.
+      s.nextBeatAt = s.stepMs ? s.visibleMs + s.stepMs : Infinity
+    }
+    s.follows = true
+    answered(s, event.answer, CHECK, event.ageMs)
+  } else if (type === "waits") {
+    s.follows = true
+    s.notBefore = Math.max(s.notBefore, s.at + event.retryAfterMs)
+    s.retryAt = Math.max(s.retryAt, s.at + event.retryInMs + lag(s))
+  } else if (type === "evidence" && !s.isWarned) s.evidenceAt = Math.max(s.evidenceAt, s.at - event.ageMs)
+}
+
+/** How much later than the speaking tab a following one does what is due. @param {Draft} s */
+const lag = (s) => (s.follows && s.options.lag) || 0
+
+/**
+ * The application shows another page without loading one. The person, the deadline and whatever is on its way stay.
+ * @param {Draft} s
+ * @param {string} view
+ */
+function navigate(s, view) {
+  if (s.wasSeen && !s.hasLeft) does(s, { type: "keep", body: message(s, 0, "terminated") })
+  s.view = view
+  s.seq = s.visibleMs = s.activeMs = s.inputVisibleMs = s.stepMs = 0
+  s.nextBeatAt = Infinity
+  if (s.onScreen) want(s, BEAT)
 }
 
 /**
@@ -237,9 +298,10 @@ function want(s, what) {
  * Wants something now: our own backoff is waived, the server's Retry-After is not.
  * @param {Draft} s
  * @param {number} what
+ * @param {boolean} [inTurn]  after the tab that speaks
  */
-function ask(s, what) {
-  s.retryAt = s.notBefore
+function ask(s, what, inTurn) {
+  s.retryAt = Math.max(s.notBefore, inTurn ? s.at + lag(s) : 0)
   want(s, what)
 }
 
@@ -315,22 +377,27 @@ function heard(s, outcome) {
     if (s.isWarned) warn(s)
   } else if (outcome.type === "answer") {
     if (telling === END) finish(s, { reason: outcome.answer.reason ?? "signed_out" })
-    else answered(s, outcome.answer)
+    else {
+      s.follows = false
+      answered(s, outcome.answer, telling)
+    }
   }
 }
 
 /**
  * @param {Draft} s
  * @param {Answer} answer
+ * @param {number} telling  what it answers
+ * @param {number} [ageMs]  how long ago another tab heard it
  */
-function answered(s, answer) {
-  const { telling } = s
+function answered(s, answer, telling, ageMs = 0) {
   s.failures = s.retryAt = s.notBefore = 0
   s.lastAnswer = answer
-  s.heardAt = s.at
+  s.heardAt = s.at - ageMs
   if (telling > CHECK) s.toldAt = s.tellingAt
   if (telling > CHECK || s.nextBeatAt === Infinity) {
-    s.nextBeatAt = s.visibleMs + Math.min(answer.nextBeatMs || INTERVAL, s.options.interval || Infinity)
+    s.stepMs = Math.min(answer.nextBeatMs || INTERVAL, s.options.interval || Infinity)
+    s.nextBeatAt = s.visibleMs + s.stepMs
   }
   does(s, { type: "refreshed", detail: answer })
   const due = !answer.warnInMs
@@ -368,8 +435,9 @@ function unwarn(s) {
 function settle(s) {
   const times = [s.at + (s.onScreen ? TICK : DAY), s.retryAt]
   if (s.onScreen) {
-    if (s.visibleMs >= s.nextBeatAt) want(s, BEAT)
-    times.push(s.at + s.nextBeatAt - s.visibleMs)
+    const dueInMs = s.nextBeatAt + lag(s) - s.visibleMs
+    if (dueInMs <= 0) want(s, BEAT)
+    times.push(s.at + dueInMs)
   }
   if (s.lastAnswer) times.push(...judge(s, s.lastAnswer))
   speak(s)
@@ -384,7 +452,8 @@ function settle(s) {
  * @returns {number[]} when the comparison could come out differently
  */
 function judge(s, answer) {
-  const { heardAt, at } = s
+  const { at } = s
+  const heardAt = s.heardAt + lag(s)
   const deadline = heardAt + answer.expiresInMs
   const warnAt = heardAt + answer.warnInMs
   const latchAt = Math.min(warnAt, deadline - LATCH)
@@ -392,20 +461,17 @@ function judge(s, answer) {
     // Its outcome comes first.
   } else if (at >= deadline) {
     if (at >= heardAt + AGAIN) want(s, CHECK)
-  } else if (s.onScreen) {
-    if (at >= latchAt && s.evidenceAt > s.toldAt && Math.abs(deadline - s.latchedFor) > AGAIN) {
-      // Once for each deadline: where beats move nothing, typing must not turn into a stream of them.
-      s.latchedFor = deadline
-      want(s, BEAT)
-    } else if (s.isWarned) {
-      if (at >= heardAt + WATCH) want(s, CHECK)
-    } else if (at >= warnAt && !s.dismissed) {
-      if (at < s.retryAt || (!s.wanted && at < heardAt + FRESH)) warn(s)
-      else want(s, CHECK)
-    }
+  } else if (s.onScreen && at >= latchAt && s.evidenceAt > s.toldAt && Math.abs(deadline - s.latchedFor) > AGAIN) {
+    // Once for each deadline: where beats move nothing, typing must not turn into a stream of them.
+    s.latchedFor = deadline
+    want(s, BEAT)
+  } else if (s.isWarned) {
+    if (at >= heardAt + WATCH) want(s, CHECK)
+  } else if (at >= warnAt && !s.dismissed) {
+    if (at < s.retryAt || (!s.wanted && at < heardAt + FRESH)) warn(s)
+    else want(s, CHECK)
   }
-  if (at >= deadline) return [heardAt + AGAIN]
-  return s.onScreen ? [deadline, latchAt, warnAt, heardAt + WATCH] : [deadline]
+  return at >= deadline ? [heardAt + AGAIN] : [deadline, latchAt, warnAt, heardAt + WATCH]
 }
 
 /**

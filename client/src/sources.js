@@ -3,7 +3,7 @@
  * document passes first; capture, passive, gone after stop(). Never `unload` or `beforeunload`: they shut the page out
  * of the back/forward cache.
  *
- * @import { Event as MachineEvent } from "./types.js"
+ * @import { Body, Event as MachineEvent } from "./types.js"
  */
 
 /** Input is told to the machine at most this often. */
@@ -20,8 +20,8 @@ const MOVED = 3
  */
 export function listen(emit, clock, newView) {
   const stop = new AbortController()
-  const on = (/** @type {string} */ types, /** @type {(event: any) => void} */ handle) => {
-    for (const type of types.split(" ")) addEventListener(type, handle, { capture: true, passive: true, signal: stop.signal })
+  const on = (/** @type {string} */ types, /** @type {(event: any) => void} */ handle, /** @type {EventTarget} */ target = window) => {
+    for (const type of types.split(" ")) target.addEventListener(type, handle, { capture: true, passive: true, signal: stop.signal })
   }
   const isVisible = () => document.visibilityState === "visible" && !(/** @type {any} */ (document).prerendering)
   // Between pagehide and pageshow the browser tells of showing, too; that story is `restored`.
@@ -39,16 +39,29 @@ export function listen(emit, clock, newView) {
   on("pageshow", ({ persisted }) => {
     if (!persisted) return
     cached = false
-    scroll.deepest = 0
+    deepest = 0
     emit({ type: "restored", view: newView(), visible: isVisible() })
   })
-  const scroll = { deepest: 0 }
-  const measure = () => {
+  let deepest = 0
+  /** How deep the page was seen. @param {Body} [last]  words about a page that is gone already: nothing new can be measured */
+  const measure = (last) => {
+    if (last?.kind === "leave") return deepest
     const { scrollTop, clientHeight, scrollHeight } = document.documentElement
-    return (scroll.deepest = Math.max(scroll.deepest, Math.min(100, Math.round(((scrollTop + clientHeight) / scrollHeight) * 100)) || 0))
+    return (deepest = Math.max(deepest, Math.min(100, Math.round(((scrollTop + clientHeight) / scrollHeight) * 100)) || 0))
   }
   on("scroll", measure)
-  return { ...listenToInput(on, emit, clock), begin, measure, stop: () => stop.abort() }
+  // Another path is another page, however the application got there; a changed query or fragment is not.
+  let path = location.pathname
+  const follow = () => {
+    if (path === location.pathname) return
+    path = location.pathname
+    emit({ type: "navigated", view: newView() })
+    deepest = 0
+  }
+  on("popstate", follow)
+  const { navigation } = /** @type {{ navigation?: EventTarget }} */ (window)
+  if (navigation) on("currententrychange", follow, navigation)
+  return { ...listenToInput(on, emit, clock), begin, measure, follow, stop: () => stop.abort() }
 }
 
 /**

@@ -67,8 +67,10 @@ async function attempt(url, body, full, timeout) {
  * Last words. text/plain needs no preflight; a refused beacon (its 64 KiB are used up) goes by fetch.
  * @param {string} url
  * @param {object} body
+ * @param {() => void} [lost]  called if it is known that nothing arrived
  */
-export function sendBeacon(url, body) {
+export function sendBeacon(url, body, lost = () => {}) {
   const blob = new Blob([JSON.stringify(body)], { type: "text/plain" })
-  if (!navigator.sendBeacon(url, blob)) post(url, body, TIMEOUT).catch(() => {})
+  if (!navigator.onLine) lost()
+  else if (!navigator.sendBeacon(url, blob)) post(url, body, TIMEOUT).catch(lost)
 }

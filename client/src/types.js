@@ -46,12 +46,17 @@
  *   | { type: "over", over: Over }
  *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number
  *     }} Outcome
+ * @typedef {{ type: "ride" | "dismiss" }
+ *   | { type: "heard", answer: Answer, ageMs: number, views: string[] }
+ *   | { type: "waits", retryInMs: number, retryAfterMs: number }
+ *   | { type: "evidence", ageMs: number }
+ *   | { type: "over", over: Over }} Overheard  what tabs tell each other
  * @typedef {{ type: "hidden" | "online" | "pagehide" | "input" | "timer"
  *   | "stay" | "dismiss" | "check" | "beat" | "end" | "stop" }
- *   | { type: "visible", view: string } | { type: "restored", view: string, visible: boolean } | Outcome} Event
+ *   | { type: "visible" | "navigated", view: string } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
  *
  * @typedef {{ type: "send", path: string, body: Body }
- *   | { type: "beacon", body: Body }
+ *   | { type: "beacon" | "keep" | "ride", body: Body }
  *   | { type: "timer", at: number }
  *   | { type: "warn" } | { type: "unwarn" } | { type: "redirect" }
  *   | Emitted} Effect
@@ -60,6 +65,25 @@
  *   | { type: "ended", detail: Over }
  *   | { type: "error", detail: { message: string, status?: number, retryInMs: number } }} Emitted
  *   without detail the snapshot is told
+ *
+ * @typedef {"stay" | "dismiss" | "check" | "beat" | "end" | "stop" | "input" | "timer"} Saying  what parts and applications tell the machine
+ *
+ * @typedef {object} Host  what the engine offers its parts
+ * @property {string} name  of this client in the browser's storage, locks and channels
+ * @property {(type: Saying) => void} say
+ * @property {(event: { type: "heard", answer: Answer } | { type: "over", over: Over }) => void} hear  what the server said without being asked
+ * @property {(beats: object[]) => Promise<boolean>} flush  sends what was kept; whether it need not be kept any longer
+ *
+ * @typedef {Partial<{
+ *   warn: (snapshot: Snapshot) => void
+ *   unwarn: () => void
+ *   refreshed: (answer: Answer) => void
+ *   ended: (over: Over) => void
+ *   redirect: () => void
+ *   lost: (body: object) => void
+ *   close: () => void
+ *   [type: string]: any
+ * }>} Parts  what effects look like; a part that is missing shows nothing
  *
  * @typedef {object} UI  the part that people see; left out when headless
  * @property {(snapshot: Snapshot) => void} warn
@@ -71,7 +95,9 @@
  * @property {number} [interval]  ms between two beats; wins over the server's when shorter
  * @property {string | false} [login]  the sign-in page; default "/"; false: no redirect
  * @property {number} [activityWindow]  ms after an input in which a person still counts as active; default 120000
- * @property {string} [page]  what to call this page; default its path
+ * @property {string | (() => string)} [page]  what to call this page, or what tells; default its path
+ * @property {boolean} [push]  true: listen to the server's own voice
+ * @property {() => boolean} [stretch]  whether to beat half as often; default: data or battery are being saved
  * @property {boolean} [dialog]  false: no dialog and no notice, events only
  * @property {number} [notice]  ms the ending notice stays before the redirect; default 2500, at least 500
  * @property {boolean} [debug]  console.debug every message
@@ -89,6 +115,7 @@
  * @property {() => void} activity
  * @property {() => Promise<Over>} end
  * @property {(quiet: boolean) => void} quiet
+ * @property {(fn: () => void) => void} onStop  called by stop()
  * @property {() => void} stop
  */
 export {}

@@ -185,9 +185,11 @@ describe("the warning", () => {
     assert.equal(page.all("warn").length, 1)
   })
 
-  test("a hidden page warns nobody", () => {
-    const page = living({ nextBeatMs: 60 * MINUTE }).wait(MINUTE).on("hidden").clear().wait(18 * MINUTE)
-    assert.deepEqual(page.all("warn", "send"), [])
+  test("reaches a hidden page, too, after one question: its title can call its person back", () => {
+    const page = living({ nextBeatMs: 60 * MINUTE }).wait(MINUTE).on("hidden").clear().wait(17 * MINUTE)
+    assert.deepEqual(page.kinds(), ["check"])
+    page.answer({ expiresInMs: 2 * MINUTE, warnInMs: 0 })
+    assert.equal(page.all("warn").length, 1)
   })
 })
 

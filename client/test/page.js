@@ -52,7 +52,8 @@ export function createPage(options) {
     wait(ms) {
       const until = now + ms
       while (state.timerAt > 0 && state.timerAt <= until && !state.phase) {
-        now = state.timerAt
+        // A timer that was slept through fires late, not in the past.
+        now = Math.max(now, state.timerAt)
         page.on("timer")
       }
       now = until
