@@ -59,22 +59,42 @@ def serving(
         port: 0 takes any free one.
         environment: more variables.
     """
+    command = ["-m", "stillhere.server.cli", verb, "--store", store, "--port", str(port), *arguments]
+    with running(*command, log=log, says="listening at", asked="/healthz", environment=environment) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def running(
+    *command: str, log: Path, says: str, asked: str, environment: dict[str, str] | None = None, folder: Path | None = None
+) -> Iterator[Program]:
+    """Run a server that is written in Python until the block ends.
+
+    Args:
+        command: what Python runs, and its arguments.
+        log: file for its output.
+        says: what it says before the address that it listens at.
+        asked: path that is answered once it is up.
+        environment: more variables.
+        folder: to run it in. Default: this one.
+    """
     with log.open("a+", encoding="utf-8") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "stillhere.server.cli", verb, "--store", store, "--port", str(port), *arguments],
+            [sys.executable, *command],
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            cwd=folder,
         )
         program = Program(process, "", log)
         try:
-            wait_until(lambda: process.poll() is not None or "listening at" in _since(log, begin), what=f"the program to start; see {log}")
+            wait_until(lambda: process.poll() is not None or says in _since(log, begin), what=f"the program to start; see {log}")
             if process.poll() is not None:
                 raise AssertionError(f"the program ended at once with {process.returncode}: {_since(log, begin)}")
             program.url = next(word.rstrip(",") for word in _since(log, begin).split() if word.startswith("http://"))
-            wait_until(lambda: process.poll() is not None or _answers(f"{program.url}/healthz"), what="the program to answer")
+            wait_until(lambda: process.poll() is not None or _answers(f"{program.url}{asked}"), what="the program to answer")
             yield program
         finally:
             if process.poll() is None:
