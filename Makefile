@@ -4,15 +4,20 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PORT ?= 8000
+NAME ?= duration_of_a_visit
 RUN := .venv/bin
 
-.PHONY: help demo test check fix nightly bench client pictures lock clean venv node chromium services
+.PHONY: help demo example test check fix nightly bench client pictures lock clean venv node chromium services
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 demo: venv ## serve the demo at http://127.0.0.1:8000 (PORT to change)
 	@exec $(RUN)/stillhere demo --store sqlite:///var/demo.db --port $(PORT)
+
+example: venv node ## serve an application of examples/, such as NAME=keep_alive
+	@test ! -e examples/$(NAME)/page.tsx || node client/example.mjs examples/$(NAME)
+	@cd examples/$(NAME) && PORT=$(PORT) exec ../../$(RUN)/python $(NAME).py
 
 test: chromium services check ## everything: the fast loop, then real servers, the program, faults and a real browser
 	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --cov --cov-append --cov-report= --cov-fail-under=0
