@@ -81,10 +81,12 @@ function create(options, createParts) {
       timer = Number(setTimeout(say, Math.ceil(effect.at - clock()), type))
     } else if (type === "send") speak(effect.path, body)
     else if (type === "keep") kept.push({ ...body, tab, page: pageName, scrollPct: sources.measure(body) })
+    else if (type === "will") parts?.will?.(fill(body))
     else if (type === "ride") tabs.tell({ type: "body", body: fill(body) })
     else if (type === "beacon") {
       const own = fill(body)
       const all = joined(kept.splice(0), own)
+      parts?.will?.()
       sendBeacon(endpoint + "/beat", all, () => parts?.lost?.(own))
       told({ kind: body.kind, body: own, via: type, ms: 0 })
       if (body.idleMs >= 0) tabs.tell({ type: "evidence", ageMs: body.idleMs })

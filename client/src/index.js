@@ -10,6 +10,7 @@ import { receive } from "./push.js"
 import { createQueue } from "./queue.js"
 import { isSaving } from "./saving.js"
 import { claim } from "./tabs.js"
+import { createWill } from "./transport.js"
 
 /**
  * Starts the client of this page, or returns the one that runs.
@@ -18,14 +19,16 @@ import { claim } from "./tabs.js"
  */
 export const start = (options = {}) =>
   run({ stretch: isSaving(), ...options }, ({ name, say, hear, flush }) => {
+    const { endpoint = "/session" } = options
     const ui = options.dialog === false ? undefined : createDialog(say, options.texts)
     const queue = createQueue(name)
-    const push = options.push ? receive((options.endpoint ?? "/session") + "/events", hear) : undefined
+    const push = options.push ? receive(endpoint + "/events", hear) : undefined
     const ending = createEnding(options, ui)
     return {
       warn: ui?.warn,
       unwarn: ui?.hide,
       lost: queue.keep,
+      will: createWill(endpoint + "/beat"),
       refreshed(answer) {
         push?.open()
         queue.drain(answer, flush)

@@ -13,7 +13,7 @@
  *   online               that waiting may be over                        our backoff is waived; the server is asked
  *   input                activity; evidence, unless the warning shows    near the deadline: a beat at once
  *   navigated            the same page shows something else: a new view   the old view's last words, a beat
- *   timer                nothing                                         whatever is due
+ *   timer                nothing                                         whatever is due; last words, should this page be killed
  *   stay                 a person's choice                               an `extend`
  *   dismiss              that the warning has been read                  it closes
  *   check, beat, end     what the application wants said                 just that
@@ -37,7 +37,7 @@
  */
 
 /** While visible we look at least this often, so that sleep costs at most one such step of what is counted. */
-export const TICK = 15_000
+export const TICK = 5_000
 /** How late a timer may be before the gap is taken for sleep. */
 export const SLACK = 5_000
 /** An answer older than this is not shown as a warning: another tab may have moved the deadline. */
@@ -170,6 +170,11 @@ export function step(state, event, now) {
   }
   react(s, event)
   if (!s.phase) settle(s)
+  if (type === "timer" && s.onScreen) {
+    does(s, { type: "will", body: message(s, 0, "terminated") })
+    // Unsaid as long as the page lives, so its number is free.
+    s.seq--
+  }
   const { state: name } = look(s, s.at)
   if (name !== s.stateName || type === "answer" || type === "heard") does(s, { type: "state" })
   s.stateName = name

@@ -74,3 +74,22 @@ export function sendBeacon(url, body, lost = () => {}) {
   if (!navigator.onLine) lost()
   else if (!navigator.sendBeacon(url, blob)) post(url, body, TIMEOUT).catch(lost)
 }
+
+/**
+ * Last words that the browser keeps, and sends should this page be gone before they are replaced or taken back: also when its process is killed.
+ * Where the browser has no `fetchLater`, nothing happens.
+ * @param {string} url
+ * @returns {(body?: object) => void}
+ */
+export function createWill(url) {
+  /** @type {AbortController | undefined} */
+  let last
+  return (body) => {
+    last?.abort()
+    const { signal } = (last = new AbortController())
+    try {
+      // @ts-ignore  # not yet in the types of the DOM
+      if (body) fetchLater(url, { method: "POST", body: JSON.stringify(body), signal })
+    } catch {}
+  }
+}

@@ -56,7 +56,7 @@
  *   | { type: "visible" | "navigated", view: string } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
  *
  * @typedef {{ type: "send", path: string, body: Body }
- *   | { type: "beacon" | "keep" | "ride", body: Body }
+ *   | { type: "beacon" | "keep" | "ride" | "will", body: Body }
  *   | { type: "timer", at: number }
  *   | { type: "warn" } | { type: "unwarn" } | { type: "redirect" }
  *   | Emitted} Effect
@@ -81,6 +81,7 @@
  *   ended: (over: Over) => void
  *   redirect: () => void
  *   lost: (body: object) => void
+ *   will: (body?: object) => void
  *   close: () => void
  *   [type: string]: any
  * }>} Parts  what effects look like; a part that is missing shows nothing

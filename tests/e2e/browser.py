@@ -136,6 +136,12 @@ class Browser:
         for pid in reversed(_descendants(driver)):
             os.kill(pid, signal.SIGKILL)
 
+    def kill_pages(self) -> None:
+        """Kill the processes of all pages, as a crash or the system does when memory is short; the browser itself lives on."""
+        for pid in _descendants(self.driver.service.process.pid):
+            if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
     def problems(self) -> list[str]:
         """Tell what the console complains of."""
         log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium left it untyped

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.e2e.browser import Browser
-    from tests.e2e.conftest import House, StartBrowser
+    from tests.e2e.conftest import House, StartBrowser, StartHouse
 
 WHO = "investor@fund.example"
 
@@ -55,6 +55,19 @@ def test_a_killed_browser_loses_at_most_one_step(browser: Browser, house: House)
     assert visit["left_at"] is None
     assert 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms
     assert real_ms - visit["visible_ms"] < 10_000
+
+
+def test_a_killed_page_loses_seconds(start_house: StartHouse, start_browser: StartBrowser) -> None:
+    """Reads on between two beats, then the page's process is killed: the browser sends its last will."""
+    house = start_house("--beat-interval", "25s")
+    browser = start_browser(house)
+    seen_at = enter(browser, house)
+    stay(browser, 32)
+    browser.kill_pages()
+    real_ms = (time.monotonic() - seen_at) * 1000
+    visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last will")
+    # The browser is asked to look every 5 s, and a timer may be late.
+    assert real_ms - 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms
 
 
 def test_hidden_time_counts_nothing(browser: Browser, house: House) -> None:
