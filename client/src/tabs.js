@@ -21,7 +21,10 @@ export function joinTabs(name, hear) {
 
   const tell = (/** @type {object} */ message) => channel?.postMessage({ ...message, at: Date.now() })
   /** A channel left open would keep the page out of the back/forward cache. */
-  const leave = () => channel?.close()
+  const leave = () => {
+    channel?.close()
+    channel = undefined
+  }
   const join = () => {
     leave()
     channel = new BroadcastChannel(name)
