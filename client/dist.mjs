@@ -2,11 +2,10 @@
  * Builds what npm ships: each module by itself, so that applications bundle only what they use, with its types;
  * the bundle for a script tag; the Astro component.
  */
-import { execFile } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { build } from "esbuild"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
@@ -37,5 +36,8 @@ export async function pack(dist, bundle, inner, plugins) {
   })
   await writeFile(join(dist, "client.js"), bundle)
   for (const name of ["SessionHeartbeat.astro", "astro.d.ts"]) await copyFile(here("src/" + name), join(dist, name))
-  await promisify(execFile)(process.execPath, [here("node_modules/typescript/bin/tsc"), "-p", here("tsconfig.dist.json"), "--outDir", dist])
+  const types = spawnSync(process.execPath, [here("node_modules/typescript/bin/tsc"), "-p", here("tsconfig.dist.json"), "--outDir", dist], {
+    stdio: "inherit",
+  })
+  if (types.status) process.exitCode = 1
 }

@@ -1,13 +1,7 @@
 /**
  * `start()` without the dialog and its texts, for an application that shows warning and ending itself.
- *
- * @import { Options, Session } from "./types.js"
  */
-import { run } from "./engine.js"
+import { assemble } from "./assemble.js"
 
-/**
- * Starts the client of this page, or returns the one that runs.
- * @param {Options} [options]
- * @returns {Session}
- */
-export const start = (options) => run(options)
+/** Starts the client of this page, or returns the one that runs. */
+export const start = /* @__PURE__ */ assemble()

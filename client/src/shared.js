@@ -2,9 +2,10 @@
  * One client for all parts of a page that want one. It runs while somebody holds it. Who lets go and takes hold again in the same turn
  * (React's strict mode, a change of route) finds it still there. A client that the page started by itself is joined, and left as it was.
  *
- * @import { Options, Over, Session, Snapshot, UI } from "./types.js"
+ * @import { Options, Over, Session, Snapshot } from "./types.js"
+ * @import { CreateUI } from "./assemble.js"
  */
-import { run } from "./engine.js"
+import { assemble } from "./assemble.js"
 
 /** @typedef {Snapshot & { over: Over | null }} View  how things stand, and why it ended */
 /** @typedef {"state" | "refreshed" | "ended" | "error"} Told */
@@ -12,7 +13,7 @@ import { run } from "./engine.js"
  * @typedef {object} Holder
  * @property {Options} options  without callbacks
  * @property {boolean} endsItself  has its own way to end: nothing is shown, nobody is sent anywhere
- * @property {(say: any, texts?: Record<string, any>) => UI} [createUI]
+ * @property {CreateUI} [createUI]
  * @property {(name: Told, detail: any) => void} tell
  */
 
@@ -102,7 +103,8 @@ function settle() {
   else if (!session || arrived.size) {
     const options = merged()
     const wanted = JSON.stringify(Object.entries(options).sort())
-    if (!session || wanted !== startedWith) {
+    // The end is for ever, until somebody says `restart`.
+    if (!session || (!over && wanted !== startedWith)) {
       stop()
       startedWith = wanted
       start(options)
@@ -131,15 +133,16 @@ function merged() {
 }
 
 /** @param {Options} options */
-function start(options) {
+function start({ dialog, ...options }) {
   const createUI = [...holders].find((holder) => holder.createUI)?.createUI
   // The page's own client, from a script tag or from start(), goes on as it was started.
   let isOurs = false
-  /** @type {Session} */
-  const client = /** @type {any} */ (globalThis).stillhere?.session ?? run(options, (say) => {
+  const startOurs = assemble((say, texts) => {
     isOurs = true
-    return /** @type {UI} */ (options.dialog ? createUI?.(say, options.texts) : undefined)
+    return dialog ? createUI?.(say, texts) : undefined
   })
+  /** @type {Session} */
+  const client = /** @type {any} */ (globalThis).stillhere?.session ?? startOurs(options)
   /** @param {Told} name @param {(detail: any) => void} [first] */
   const pass = (name, first) =>
     client.on(name, (detail) => {

@@ -1,0 +1,44 @@
+/**
+ * The whole client: the engine with its parts. The looks are given, or left out.
+ *
+ * @import { Options, Saying, Session, UI } from "./types.js"
+ */
+import { run } from "./engine.js"
+import { createEnding } from "./ending.js"
+import { receive } from "./push.js"
+import { createQueue } from "./queue.js"
+import { isSaving } from "./saving.js"
+import { claim } from "./tabs.js"
+import { createWill } from "./transport.js"
+
+/** @typedef {(say: (type: Saying) => void, texts?: Record<string, any>) => UI | undefined} CreateUI */
+
+/**
+ * @param {CreateUI} [createUI]  called only if a client starts, with a dialog
+ * @returns {(options?: Options) => Session}  starts the client of this page, or returns the one that runs
+ */
+export const assemble = (createUI) => (options = {}) =>
+  run({ stretch: isSaving(), ...options }, ({ name, say, hear, flush }) => {
+    const { endpoint = "/session" } = options
+    const ui = options.dialog === false ? undefined : createUI?.(say, options.texts)
+    const queue = createQueue(name)
+    const push = options.push ? receive(endpoint + "/events", hear) : undefined
+    const ending = createEnding(options, ui)
+    return {
+      warn: ui?.warn,
+      unwarn: ui?.hide,
+      lost: queue.keep,
+      will: createWill(endpoint + "/beat"),
+      refreshed(answer) {
+        push?.open()
+        queue.drain(answer, flush)
+      },
+      async ended(over) {
+        push?.close()
+        queue.clear()
+        ending.depart(over, !(await claim(name)))
+      },
+      redirect: ending.redirect,
+      close: push?.close,
+    }
+  })
