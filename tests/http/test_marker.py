@@ -31,6 +31,13 @@ def test_the_marker_goes_where_the_cookie_goes(scheme: str, same_site: str) -> N
         assert marker == f"session_record_id={value}{session[session.index(';') :].replace('; HttpOnly', '')}"
 
 
+def test_the_marker_holds_nothing_of_what_has_no_handle() -> None:
+    """Whatever is given out as an id, what comes after its last full stop never gets into the marker."""
+    for secret in ("a" * 43, ".secret", "", "handle.secret"):
+        (_, marker) = set_cookies(secret, peer_at("https", "app.example"), MARKED)[1]
+        assert marker.startswith(f"session_record_id={'handle' if secret == 'handle.secret' else ''};")
+
+
 async def test_the_marker_names_the_session_and_opens_nothing() -> None:
     """It holds the handle, which is no id: sent as the session cookie or as a bearer it is nobody's."""
     web = Web(HttpConfig(marker_cookie="session_record_id", bearer=True))

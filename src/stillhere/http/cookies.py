@@ -42,7 +42,7 @@ def set_cookies(secret: str, peer: Peer, config: HttpConfig) -> Headers:
         InsecureTransport: on http to anything but a loopback address.
     """
     refuse_unsafe_way(peer)
-    return _cookies(secret, secret.partition(".")[0], peer, config)
+    return _cookies(secret, secret.rpartition(".")[0], peer, config)  # a marker holds nothing of a text without a handle
 
 
 def delete_cookies(request: Request, peer: Peer, config: HttpConfig) -> Headers:
