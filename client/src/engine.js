@@ -68,7 +68,9 @@ function create(options, createParts) {
     told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(clock() - from) })
     if (outcome.type === "answer") {
       kept.splice(0, words.length)
-      if (options.stretch?.()) outcome.answer.nextBeatMs = Math.min(outcome.answer.nextBeatMs * 2, outcome.answer.idleInMs / 2)
+      const { nextBeatMs: next, idleInMs } = outcome.answer
+      // Never sooner than the server asks, or the last seconds before a deadline would be a stream of beats.
+      if (options.stretch?.()) outcome.answer.nextBeatMs = Math.max(next, Math.min(next * 2, idleInMs / 2))
       if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
     }
     dispatch(outcome)

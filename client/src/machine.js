@@ -378,7 +378,7 @@ function heard(s, outcome) {
     const retryInMs = Math.max(retryAfterMs, AGAIN, random * Math.min(LONGEST, BACKOFF * 2 ** s.failures++))
     s.notBefore = s.at + retryAfterMs
     s.retryAt = s.at + retryInMs
-    does(s, { type: "error", detail: { message, status, retryInMs } })
+    does(s, { type: "error", detail: { message, status, retryInMs, retryAfterMs } })
     if (s.isWarned) warn(s)
   } else if (outcome.type === "answer") {
     if (telling === END) finish(s, { reason: outcome.answer.reason ?? "signed_out" })

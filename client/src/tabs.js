@@ -27,6 +27,7 @@ export function joinTabs(name, hear) {
   }
   const join = () => {
     leave()
+    if (!globalThis.BroadcastChannel) return
     channel = new BroadcastChannel(name)
     channel.onmessage = ({ data }) => {
       hasCompany = true

@@ -63,7 +63,7 @@
  * @typedef {{ type: "state" | "expiring" | "extended" }
  *   | { type: "refreshed", detail: Answer }
  *   | { type: "ended", detail: Over }
- *   | { type: "error", detail: { message: string, status?: number, retryInMs: number } }} Emitted
+ *   | { type: "error", detail: { message: string, status?: number, retryInMs: number, retryAfterMs: number } }} Emitted
  *   without detail the snapshot is told
  *
  * @typedef {"stay" | "dismiss" | "check" | "beat" | "end" | "stop" | "input" | "timer"} Saying  what parts and applications tell the machine

@@ -40,7 +40,7 @@ function createBrowser(count, serve = () => ({ type: "answer", answer: answer() 
     if (outcome.type === "answer") for (const tab of others(from)) tab.on({ type: "heard", answer: outcome.answer, ageMs: 0, views })
     if (outcome.type === "failed") {
       const { detail } = tabs[from].all("error").at(-1) ?? {}
-      for (const tab of others(from)) tab.on({ type: "waits", retryInMs: detail.retryInMs, retryAfterMs: outcome.retryAfterMs ?? 0 })
+      for (const tab of others(from)) tab.on({ type: "waits", ...detail })
     }
   }
   return {
@@ -138,6 +138,20 @@ describe("several tabs on screen", () => {
 })
 
 describe("what one tab knows", () => {
+  test("how long the server wants nobody to ask holds in all, whatever they are asked to do", () => {
+    const refused = { ...dead, status: 429, retryAfterMs: 30 * SECOND, random: 0 }
+    let outcome = /** @type {any} */ ({ type: "answer", answer: answer() })
+    const browser = createBrowser(3, () => outcome)
+    browser.all("visible")
+    outcome = refused
+    browser.tabs[0].on("beat")
+    browser.deliver()
+    browser.requests.length = 0
+    for (const type of ["hidden", "visible", "online", "beat"]) browser.all(type)
+    browser.wait(29 * SECOND)
+    assert.deepEqual(browser.requests, [])
+  })
+
   test("input in a tab that was left is evidence for the one that came", () => {
     const browser = createBrowser(2)
     const [one, two] = browser.tabs
