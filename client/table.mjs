@@ -12,7 +12,7 @@ const ANSWER = { expiresInMs: 20 * MINUTE, idleInMs: 20 * MINUTE, absoluteInMs: 
 const WARNING = { ...ANSWER, expiresInMs: MINUTE, warnInMs: 0 }
 const SOON = 10_000
 
-/** @typedef {import("./src/machine.js").State} State */
+/** @typedef {import("./src/state.js").State} State */
 /** An event by its type, its facts, and for a timer what the last answer has said falls due. @typedef {[string, object?, object?]} Deed */
 
 const answer = (/** @type {object} */ answer) => /** @type {Deed} */ (["answer", { answer }])

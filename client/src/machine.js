@@ -33,123 +33,23 @@
  *
  * `now` is elapsed milliseconds that never run back and that jump over sleep (clock.js).
  *
- * @import { Answer, Body, Countdown, Effect, Event, Outcome, Over, StateName, Totals } from "./types.js"
+ * @import { Answer, Effect, Event } from "./types.js"
+ * @import { Draft, State } from "./state.js"
  */
+import { TICK, advance, does, draft, lag, look } from "./state.js"
+import { AGAIN, BEAT, CHECK, END, EXTEND, LEAVE, answered, ask, finish, heard, message, speak, unwarn, want, warn } from "./talk.js"
+export { countdown, initial, look } from "./state.js"
 
-/** While visible we look at least this often, so that sleep costs at most one such step of what is counted. */
-export const TICK = 5_000
-/** How late a timer may be before the gap is taken for sleep. */
-export const SLACK = 5_000
 /** An answer older than this is not shown as a warning: another tab may have moved the deadline. */
 export const FRESH = 5_000
 /** While the warning shows, the server is asked this often whether it still holds. */
 export const WATCH = 20_000
 /** Untold input is told this long before the deadline at the latest. */
 export const LATCH = 10_000
-/** How soon the server may be asked again, whatever happened. */
-export const AGAIN = 1_000
 /** A return after this long is a new viewing of the page. */
 export const VISIT_GAP = 1_800_000
-/** The first and the longest step of the backoff. */
-export const BACKOFF = 2_000
-export const LONGEST = 120_000
 const DAY = 86_400_000
-const INTERVAL = 180_000
 const ACTIVITY_WINDOW = 120_000
-
-// What we may want to say, by precedence; `end` travels as a `leave` to its own route.
-const CHECK = 1
-const BEAT = 2
-const EXTEND = 3
-const END = 4
-const KINDS = /** @type {const} */ (["leave", "check", "beat", "extend", "leave"])
-
-/** @typedef {{ view: string, interval?: number, activityWindow?: number, lag?: number }} MachineOptions */
-/** @typedef {ReturnType<typeof draft>} Draft */
-/** @typedef {Readonly<Draft>} State */
-
-/** Instants are 0 for "never". @param {MachineOptions} options */
-const draft = (options) => ({
-  options,
-  view: options.view,
-  effects: /** @type {Effect[]} */ ([]),
-  phase: "",
-  stateName: /** @type {StateName} */ ("unknown"),
-  at: 0,
-  timerAt: 0,
-  onScreen: false,
-  wasSeen: false,
-  hasLeft: false,
-  leftAt: 0,
-  seq: 0,
-  visibleMs: 0,
-  activeMs: 0,
-  inputAt: 0,
-  inputVisibleMs: 0,
-  evidenceAt: 0,
-  wanted: 0,
-  inFlight: /** @type {Body | null} */ (null),
-  telling: 0,
-  tellingAt: 0,
-  toldAt: 0,
-  lastAnswer: /** @type {Answer | null} */ (null),
-  heardAt: 0,
-  nextBeatAt: Infinity,
-  stepMs: 0,
-  ridesAt: 0,
-  follows: false,
-  latchedFor: 0,
-  isWarned: false,
-  dismissed: false,
-  failures: 0,
-  retryAt: 0,
-  notBefore: 0,
-})
-
-/** @type {(options: MachineOptions) => State} */
-export const initial = draft
-
-/**
- * What is left of an answer after some time.
- * @param {Answer | null} answer
- * @param {number} elapsedMs
- * @returns {Countdown}
- */
-export function countdown(answer, elapsedMs) {
-  const left = (/** @type {"expiresInMs" | "warnInMs" | "idleInMs" | "absoluteInMs"} */ name) =>
-    answer && Math.max(0, Math.round(answer[name] - elapsedMs))
-  const expiresInMs = left("expiresInMs")
-  const warnInMs = left("warnInMs")
-  return {
-    state: expiresInMs ? (warnInMs ? "active" : "expiring") : "unknown",
-    expiresInMs,
-    warnInMs,
-    idleInMs: left("idleInMs"),
-    absoluteInMs: left("absoluteInMs"),
-  }
-}
-
-/**
- * What the state says at `now`, for people and applications.
- * @param {State} state
- * @param {number} now
- * @returns {Countdown & Totals}
- */
-export function look(state, now) {
-  const s = { ...state }
-  advance(s, now)
-  const left = countdown(s.lastAnswer, s.at - s.heardAt)
-  return {
-    ...left,
-    state: s.phase === "ended" ? "ended" : left.state,
-    canExtend: !!s.lastAnswer?.canExtend,
-    failures: s.failures,
-    visibleMs: Math.floor(s.visibleMs),
-    activeMs: Math.floor(s.activeMs),
-    idleMs: s.inputAt ? Math.round(s.at - s.inputAt) : null,
-    view: s.view,
-  }
-}
 
 /**
  * @param {State} state
@@ -168,87 +68,83 @@ export function step(state, event, now) {
     unwarn(s)
     ask(s, BEAT)
   }
-  react(s, event)
+  const record = /** @type {(s: Draft, event: Event) => void} */ (EVENTS[type])
+  record(s, event)
   if (!s.phase) settle(s)
   if (type === "timer" && s.onScreen) {
-    does(s, { type: "will", body: message(s, 0, "terminated") })
+    does(s, "will", { body: message(s, LEAVE, "terminated") })
     // Unsaid as long as the page lives, so its number is free.
     s.seq--
   }
   const { state: name } = look(s, s.at)
-  if (name !== s.stateName || type === "answer" || type === "heard") does(s, { type: "state" })
+  if (name !== s.stateName || type === "answer" || type === "heard") does(s, "state")
   s.stateName = name
   return [s, s.effects]
 }
 
-/**
- * @param {Draft} s
- * @param {Effect} effect
- */
-const does = (s, effect) => s.effects.push(effect)
+/** The outcome of a message of ours, unless a new view has forgotten it. @param {Draft} s @param {any} event */
+const outcome = (s, event) => event.body === s.inFlight && heard(s, event)
 
-/**
- * Lets time pass. A visible gap that no timer interrupted, though one was due, was sleep: it counts nothing.
- * @param {Draft} s
- * @param {number} now
- * @returns {boolean} whether there was such a gap
- */
-function advance(s, now) {
-  const gap = Math.max(0, now - s.at)
-  s.at += gap
-  const slept = s.onScreen && s.at > s.timerAt + SLACK
-  if (s.onScreen && !slept) s.visibleMs += gap
-  return slept
-}
-
-/**
- * @param {Draft} s
- * @param {Event} event
- */
-function react(s, event) {
-  const { type } = event
-  if (type === "visible") {
-    if (s.hasLeft && s.at - s.leftAt > VISIT_GAP) renew(s, event.view)
+/** What each event records. @type {{ [T in Event["type"]]: (s: Draft, event: Extract<Event, { type: T }>) => unknown }} */
+const EVENTS = {
+  visible(s, { view }) {
+    if (s.hasLeft && s.at - s.leftAt > VISIT_GAP) renew(s, view)
     if (!s.onScreen) show(s)
-  } else if (type === "restored") {
-    renew(s, event.view)
-    if (event.visible) show(s)
-  } else if (type === "hidden") leave(s, type)
-  else if (type === "pagehide") leave(s, "terminated")
-  else if (type === "stop") {
+  },
+  restored(s, { view, visible }) {
+    renew(s, view)
+    if (visible) show(s)
+  },
+  hidden: (s) => leave(s, "hidden"),
+  pagehide: (s) => leave(s, "terminated"),
+  stop(s) {
     leave(s, "terminated")
-    s.phase = type
-  } else if (type === "navigated") navigate(s, event.view)
-  else if (type === "input") input(s)
-  else if (type === "stay") {
+    s.phase = "stop"
+  },
+  navigated(s, { view }) {
+    // The person, the deadline and whatever is on its way stay; the page is another.
+    if (s.wasSeen && !s.hasLeft) does(s, "keep", { body: message(s, LEAVE, "terminated") })
+    s.view = view
+    s.seq = s.visibleMs = s.activeMs = s.inputVisibleMs = s.stepMs = 0
+    s.nextBeatAt = Infinity
+    if (s.onScreen) want(s, BEAT)
+  },
+  input(s) {
+    // Activity is the visible part of the time between two inputs; the wait after the last one is never counted.
+    if (s.inputAt && s.at - s.inputAt <= (s.options.activityWindow || ACTIVITY_WINDOW)) s.activeMs += s.visibleMs - s.inputVisibleMs
+    s.inputAt = s.at
+    s.inputVisibleMs = s.visibleMs
+    EVENTS.evidence(s, { type: "evidence", ageMs: 0 })
+  },
+  evidence(s, { ageMs }) {
+    // While the warning shows, input is no evidence: staying is a choice, not an accident of the mouse.
+    if (!s.isWarned) s.evidenceAt = Math.max(s.evidenceAt, s.at - ageMs)
+  },
+  timer() {},
+  stay(s) {
     s.evidenceAt = s.at
     ask(s, EXTEND)
-  } else if (type === "dismiss") {
+  },
+  dismiss(s) {
     s.dismissed = true
     unwarn(s)
-  } else if (type === "check") ask(s, CHECK)
-  else if (type === "end") ask(s, END)
-  else if (type === "over") finish(s, event.over)
+  },
+  check: (s) => ask(s, CHECK),
   // A beat comes from a page on screen; from a hidden one it is only a question.
-  else if (type === "beat" || type === "online") ask(s, s.onScreen ? BEAT : CHECK, type === "online")
-  else if ("body" in event) {
-    if (event.body === s.inFlight) heard(s, event)
-  } else overhear(s, event)
-}
-
-/**
- * What another tab lets us know.
- * @param {Draft} s
- * @param {Event} event
- */
-function overhear(s, event) {
-  const { type } = event
-  if (type === "ride") {
+  beat: (s) => ask(s, s.onScreen ? BEAT : CHECK),
+  online: (s) => ask(s, s.onScreen ? BEAT : CHECK, true),
+  end: (s) => ask(s, END),
+  answer: outcome,
+  failed: outcome,
+  over: (s, { over }) => finish(s, over),
+  ride(s) {
     if (!s.onScreen || s.inFlight) return
     s.ridesAt = s.evidenceAt
-    does(s, { type, body: message(s, BEAT) })
-  } else if (type === "heard" && s.at - event.ageMs >= s.heardAt) {
-    const rode = event.views.includes(s.view)
+    does(s, "ride", { body: message(s, BEAT) })
+  },
+  heard(s, { answer, ageMs, views }) {
+    if (s.at - ageMs < s.heardAt) return
+    const rode = views.includes(s.view)
     if (s.wanted <= (rode ? BEAT : CHECK)) s.wanted = 0
     if (rode) {
       s.toldAt = s.ridesAt
@@ -256,28 +152,13 @@ function overhear(s, event) {
       s.nextBeatAt = s.stepMs ? s.visibleMs + s.stepMs : Infinity
     }
     s.follows = true
-    answered(s, event.answer, CHECK, event.ageMs)
-  } else if (type === "waits") {
+    answered(s, answer, CHECK, ageMs)
+  },
+  waits(s, { retryAfterMs, retryInMs }) {
     s.follows = true
-    s.notBefore = Math.max(s.notBefore, s.at + event.retryAfterMs)
-    s.retryAt = Math.max(s.retryAt, s.at + event.retryInMs + lag(s))
-  } else if (type === "evidence" && !s.isWarned) s.evidenceAt = Math.max(s.evidenceAt, s.at - event.ageMs)
-}
-
-/** How much later than the speaking tab a following one does what is due. @param {Draft} s */
-const lag = (s) => (s.follows && s.options.lag) || 0
-
-/**
- * The application shows another page without loading one. The person, the deadline and whatever is on its way stay.
- * @param {Draft} s
- * @param {string} view
- */
-function navigate(s, view) {
-  if (s.wasSeen && !s.hasLeft) does(s, { type: "keep", body: message(s, 0, "terminated") })
-  s.view = view
-  s.seq = s.visibleMs = s.activeMs = s.inputVisibleMs = s.stepMs = 0
-  s.nextBeatAt = Infinity
-  if (s.onScreen) want(s, BEAT)
+    s.notBefore = Math.max(s.notBefore, s.at + retryAfterMs)
+    s.retryAt = Math.max(s.retryAt, s.at + retryInMs + lag(s))
+  },
 }
 
 /**
@@ -289,25 +170,6 @@ function renew(s, view) {
   unwarn(s)
   const { effects, at, notBefore, stateName } = s
   Object.assign(s, draft({ ...s.options, view }), { effects, at, notBefore, stateName })
-}
-
-/**
- * @param {Draft} s
- * @param {number} what
- */
-function want(s, what) {
-  s.wanted = Math.max(s.wanted, what)
-}
-
-/**
- * Wants something now: our own backoff is waived, the server's Retry-After is not.
- * @param {Draft} s
- * @param {number} what
- * @param {boolean} [inTurn]  after the tab that speaks
- */
-function ask(s, what, inTurn) {
-  s.retryAt = Math.max(s.notBefore, inTurn ? s.at + lag(s) : 0)
-  want(s, what)
 }
 
 /** @param {Draft} s */
@@ -327,113 +189,9 @@ function leave(s, lifecycle) {
   s.onScreen = false
   // What a hidden page still wanted to ask, its return asks anyway.
   if (s.wanted <= BEAT) s.wanted = 0
-  if (s.wasSeen && !s.hasLeft) does(s, { type: "beacon", body: message(s, 0, lifecycle) })
+  if (s.wasSeen && !s.hasLeft) does(s, "beacon", { body: message(s, LEAVE, lifecycle) })
   if (!s.hasLeft) s.leftAt = s.at
   s.hasLeft = true
-}
-
-/**
- * Activity is the visible part of the time between two inputs; the wait after the last one is never counted.
- * While the warning shows, input is no evidence: staying is a choice, not an accident of the mouse.
- * @param {Draft} s
- */
-function input(s) {
-  if (s.inputAt && s.at - s.inputAt <= (s.options.activityWindow || ACTIVITY_WINDOW)) {
-    s.activeMs += s.visibleMs - s.inputVisibleMs
-  }
-  s.inputAt = s.at
-  s.inputVisibleMs = s.visibleMs
-  if (!s.isWarned) s.evidenceAt = s.at
-}
-
-/**
- * @param {Draft} s
- * @param {number} what
- * @param {string} [lifecycle]
- * @returns {Body}
- */
-const message = (s, what, lifecycle = s.onScreen ? "active" : "hidden") => ({
-  kind: KINDS[what],
-  seq: s.seq++,
-  view: s.view,
-  visibleMs: Math.floor(s.visibleMs),
-  activeMs: Math.floor(s.activeMs),
-  // An `extend` that had to wait was chosen then, not now.
-  [what === EXTEND ? "ageMs" : "idleMs"]: s.evidenceAt ? Math.round(s.at - s.evidenceAt) : undefined,
-  lifecycle,
-})
-
-/**
- * The outcome of the message in flight. Trouble says nothing about the session: the same message goes again, later. Full
- * jitter, so that the pages of a server that comes back do not all call in the same second.
- * @param {Draft} s
- * @param {Outcome} outcome
- */
-function heard(s, outcome) {
-  const { telling } = s
-  s.inFlight = null
-  if (outcome.type === "failed") {
-    const { message, status, random, retryAfterMs = 0 } = outcome
-    if (telling !== BEAT || s.onScreen) want(s, telling)
-    const retryInMs = Math.max(retryAfterMs, AGAIN, random * Math.min(LONGEST, BACKOFF * 2 ** s.failures++))
-    s.notBefore = s.at + retryAfterMs
-    s.retryAt = s.at + retryInMs
-    does(s, { type: "error", detail: { message, status, retryInMs, retryAfterMs } })
-    if (s.isWarned) warn(s)
-  } else if (outcome.type === "answer") {
-    if (telling === END) finish(s, { reason: outcome.answer.reason ?? "signed_out" })
-    else {
-      s.follows = false
-      answered(s, outcome.answer, telling)
-    }
-  }
-}
-
-/**
- * @param {Draft} s
- * @param {Answer} answer
- * @param {number} telling  what it answers
- * @param {number} [ageMs]  how long ago another tab heard it
- */
-function answered(s, answer, telling, ageMs = 0) {
-  s.failures = s.retryAt = s.notBefore = 0
-  s.lastAnswer = answer
-  s.heardAt = s.at - ageMs
-  if (telling > CHECK) s.toldAt = s.tellingAt
-  if (telling > CHECK || s.nextBeatAt === Infinity) {
-    s.stepMs = Math.min(answer.nextBeatMs || INTERVAL, s.options.interval || Infinity)
-    s.nextBeatAt = s.visibleMs + s.stepMs
-  }
-  does(s, { type: "refreshed", detail: answer })
-  const due = !answer.warnInMs
-  if (telling === EXTEND || (s.isWarned && !due)) does(s, { type: "extended" })
-  // An extension that moved nothing must not trap anybody in the dialog.
-  s.dismissed = due && (s.dismissed || (telling === EXTEND && answer.canExtend))
-  if (!due || s.dismissed) unwarn(s)
-  else if (s.isWarned) warn(s)
-}
-
-/**
- * @param {Draft} s
- * @param {Over} over
- */
-function finish(s, over) {
-  unwarn(s)
-  s.phase = "ended"
-  does(s, { type: "ended", detail: over })
-}
-
-/** @param {Draft} s */
-function warn(s) {
-  does(s, { type: "warn" })
-  if (!s.isWarned) does(s, { type: "expiring" })
-  s.isWarned = true
-}
-
-/** @param {Draft} s */
-function unwarn(s) {
-  if (s.isWarned) does(s, { type: "unwarn" })
-  s.isWarned = false
 }
 
 /** @param {Draft} s */
@@ -447,7 +205,7 @@ function settle(s) {
   if (s.lastAnswer) times.push(...judge(s, s.lastAnswer))
   speak(s)
   s.timerAt = Math.min(...times.filter((time) => time > s.at))
-  does(s, { type: "timer", at: s.timerAt })
+  does(s, "timer", { at: s.timerAt })
 }
 
 /**
@@ -477,19 +235,4 @@ function judge(s, answer) {
     else want(s, CHECK)
   }
   return at >= deadline ? [heardAt + AGAIN] : [deadline, latchAt, warnAt, heardAt + WATCH]
-}
-
-/**
- * Sends what is wanted, if it may be sent: somebody saw the page, nothing is in flight, no backoff.
- * @param {Draft} s
- */
-function speak(s) {
-  const what = s.wanted
-  if (!what || !s.wasSeen || s.inFlight || s.at < s.retryAt) return
-  s.wanted = 0
-  s.telling = what
-  s.tellingAt = s.evidenceAt
-  if (what > CHECK) s.nextBeatAt = Infinity
-  s.inFlight = message(s, what)
-  does(s, { type: "send", path: what === END ? "/end" : "/beat", body: s.inFlight })
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
-import { LATCH, LONGEST, SLACK, TICK } from "../src/machine.js"
+import { LATCH } from "../src/machine.js"
+import { SLACK, TICK } from "../src/state.js"
+import { LONGEST } from "../src/talk.js"
 import { MINUTE, answer, createPage, dead, living, ok, over } from "./page.js"
 
 describe("beats", () => {

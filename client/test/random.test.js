@@ -86,7 +86,7 @@ test("whatever happens to a page nobody sees, it is silent", () => {
 })
 
 test("left alone for a day with any answer, the machine never spins", () => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (let seed = 1; seed <= 12; seed++) {
     const random = dice(seed)
     const warnInMs = random.below(2) ? 0 : random.below(600_000)
     const page = createPage().replies({ type: "answer", answer: answer({ expiresInMs: warnInMs + random.below(100_000), warnInMs }) })
