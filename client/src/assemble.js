@@ -36,7 +36,7 @@ export const assemble = (createUI) => (options = {}) =>
       async ended(over) {
         push?.close()
         queue.clear()
-        ending.depart(over, !(await claim(name)))
+        ending.depart(over, !(await claim(name + " end")))
       },
       redirect: ending.redirect,
       close: push?.close,

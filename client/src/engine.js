@@ -123,7 +123,11 @@ function create(options, createParts) {
       effects.forEach(perform)
     }
   }
-  const say = (/** @type {Saying} */ type) => dispatch({ type })
+  const say = (/** @type {Saying} */ type) => {
+    dispatch({ type })
+    // Read in one tab, read in all.
+    if (type === "dismiss") tabs.tell({ type })
+  }
 
   /** @type {(() => void)[]} */
   const undo = []

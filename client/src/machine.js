@@ -68,8 +68,9 @@ export function step(state, event, now) {
     unwarn(s)
     ask(s, BEAT)
   }
-  const record = /** @type {(s: Draft, event: Event) => void} */ (EVENTS[type])
-  record(s, event)
+  // A tab that runs another version of this may say what we don't know.
+  const record = /** @type {((s: Draft, event: Event) => void) | undefined} */ (EVENTS[type])
+  record?.(s, event)
   if (!s.phase) settle(s)
   if (type === "timer" && s.onScreen) {
     does(s, "will", { body: message(s, LEAVE, "terminated") })

@@ -208,6 +208,11 @@ describe("what one tab knows", () => {
     assert.equal(page.look().expiresInMs, 4.5 * MINUTE)
   })
 
+  test("what a tab of another version says, and this one does not know, harms nobody", () => {
+    const page = createPage().on("visible").answer().clear().on({ type: "sneezed", ageMs: 0 })
+    assert.deepEqual(page.all("send", "ended", "error"), [])
+  })
+
   test("while the warning shows, input elsewhere is no evidence either", () => {
     const page = createPage({ lag: SECOND }).on("visible").answer({ expiresInMs: MINUTE, warnInMs: 0 })
     page.on({ type: "evidence", ageMs: 0 }).clear().on("check").on("beat")
