@@ -26,7 +26,7 @@ class ArchiveSink(Protocol):
         """Insert or bring forward sessions with their visits and views; durable when it returns."""
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Sweepable.forget`."""
+        """See `Forgetful.forget`."""
 
     async def close(self) -> None:
         """Let go of connections and threads."""

@@ -124,7 +124,7 @@ class MemoryStore:
         return swept
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Sweepable.forget`."""
+        """See `Forgetful.forget`."""
         self._refuse_if_closed()
         over = (session for session in self.sessions.values() if (session.ended_at or session.absolute_end_at) < ended_before)
         handles = [session.handle for session in islice(over, limit)]

@@ -6,16 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, func, select
 
 from stillhere.core.records import Outcome, Session
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.postgresql.connect import ARCHIVE_TIMEOUT_S, make_ready, open_engine, read_url, refusing
 from stillhere.stores.postgresql.listener import Listener
 from stillhere.stores.postgresql.wires import Wires
+from stillhere.stores.sql import listing
 from stillhere.stores.sql.keeping import keep
 from stillhere.stores.sql.readers import Readers
-from stillhere.stores.sql.schema import record_of, sessions
 from stillhere.stores.sql.waves import waves
 
 if TYPE_CHECKING:
@@ -122,13 +121,11 @@ class PostgresqlStore:
         if subject is not None:
             (found,) = await self._run(("living_of", [b"%d" % now, b"%d" % limit, subject.encode()]))
             return _sessions(found or b"[]")
-        query = select(sessions).where(_lives(now)).order_by(sessions.c.last_seen_at.desc(), sessions.c.handle).limit(limit)
-        return await self.readers(lambda connection: [record_of(row, Session) for row in connection.execute(query)])
+        return await listing.living(self.readers, subject=None, limit=limit, now=now)
 
     async def count(self, *, now: int) -> int:
         """See `Listable.count`."""
-        query = select(func.count()).select_from(sessions).where(_lives(now))
-        return await self.readers(lambda connection: connection.execute(query).scalar_one())
+        return await listing.count(self.readers, now=now)
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`. Looks at those who are due, a few in each transaction, so that no beat waits for long.
@@ -154,7 +151,7 @@ class PostgresqlStore:
                 return ended
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Sweepable.forget`."""
+        """See `Forgetful.forget`."""
         (forgotten,) = await self._run(("forget", [b"%d" % ended_before, b"%d" % limit]))
         return int(forgotten or 0)
 
@@ -184,11 +181,6 @@ class PostgresqlStore:
 def _can_be(name: str) -> bool:
     """Tell whether anything can be called so: PostgreSQL has no U+0000, and libpq would look for what is before it."""
     return "\0" not in name
-
-
-def _lives(now: int) -> ColumnElement[bool]:
-    deadline = func.least(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
-    return and_(sessions.c.ended_at.is_(None), deadline > now)
 
 
 def _keep(connection: Connection, changes: Sequence[Changed]) -> None:

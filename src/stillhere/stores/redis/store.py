@@ -261,7 +261,7 @@ class RedisStore:
             await self.run(notes, writes=True)
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Sweepable.forget`. What still waits for the archive stays."""
+        """See `Forgetful.forget`. What still waits for the archive stays."""
         forgotten, deleted, highest = 0, 1, f"({ended_before - ENDED}"
         while deleted and forgotten < limit:
             deleted, room = 0, limit - forgotten

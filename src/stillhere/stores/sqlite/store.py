@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.errors import SessionExists, StoreError
+from stillhere.stores.sql import listing
 from stillhere.stores.sql.keeping import columns_of, keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.readers import Readers, run_in, translated
@@ -46,8 +47,6 @@ LOOKS: Final = 100
 
 WATCH_INTERVAL_S: Final = 0.25
 """How often one who watches looks; an end is to be known in open pages within a second."""
-
-_deadline: Final = func.min(sessions.c.last_active_at + sessions.c.idle_timeout, sessions.c.absolute_end_at)
 
 
 class SqliteStore:
@@ -156,15 +155,7 @@ class SqliteStore:
 
     async def living(self, *, subject: str | None, limit: int, now: int) -> list[Session]:
         """See `Listable.living`."""
-        query = (
-            select(sessions)
-            .where(sessions.c.ended_at.is_(None), _deadline > now)
-            .order_by(sessions.c.last_seen_at.desc(), sessions.c.handle)
-            .limit(limit)
-        )
-        if subject is not None:
-            query = query.where(sessions.c.subject == subject)
-        return await self.readers(lambda connection: [record_of(row, Session) for row in connection.execute(query)])
+        return await listing.living(self.readers, subject=subject, limit=limit, now=now)
 
     async def sweep(self, *, limit: int, now: int) -> list[Session]:
         """See `Sweepable.sweep`. In short transactions, and it looks for candidates beside the writer: beats do not wait for either."""
@@ -194,7 +185,7 @@ class SqliteStore:
             return [record_of(row, Session) for row in found]
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Sweepable.forget`."""
+        """See `Forgetful.forget`."""
         ended = select(sessions.c.handle).where(sessions.c.ended_at < ended_before)
         lost = select(sessions.c.handle).where(sessions.c.ended_at.is_(None), sessions.c.absolute_end_at < ended_before)
         handles = await self.readers(lambda connection: list(connection.execute(union_all(ended, lost).limit(limit)).scalars()))
@@ -239,8 +230,7 @@ class SqliteStore:
 
     async def count(self, *, now: int) -> int:
         """See `Listable.count`."""
-        query = select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None), _deadline > now)
-        return await self.readers(lambda connection: connection.execute(query).scalar_one())
+        return await listing.count(self.readers, now=now)
 
     async def ping(self) -> None:
         """See `Store.ping`. Takes the write lock and lets it go: a full disk or a read-only file is found out."""
