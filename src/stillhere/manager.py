@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stillhere.batcher import Batcher, Batching
@@ -16,12 +17,13 @@ from stillhere.clock import system_clock
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, read_id, write_handle, write_id
 from stillhere.core.policy import Policy, seconds
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
-from stillhere.core.rules import claim_of, ending, is_id_of, next_beat_in, open_session, standing
+from stillhere.core.rules import claim_of, ending, is_id_of, open_session
 from stillhere.errors import SettingsError, StoreError
+from stillhere.push import Push
 from stillhere.stores import open_store
 from stillhere.stores.protocol import Immediate, Listable
 from stillhere.upkeep import forget_all, sweep_all
-from stillhere.verdicts import NO_SESSION, Started, Verdict
+from stillhere.verdicts import NO_SESSION, Started, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -50,6 +52,7 @@ class SessionManager:
         clock: tells the milliseconds since 1970. Default: `system_clock()`.
         random_bytes: draws so many random bytes. Default: the operating system's.
         on_started: called with each session that begins.
+        on_expiring: called with each session whose warning falls due while a stream of it is open in this process, once for each warning.
         on_ended: called once with each session whose end is recorded, whoever ended it.
 
     Attributes:
@@ -57,6 +60,7 @@ class SessionManager:
         store: the store.
         archive: the visits.
         clock: the clock.
+        push: what keeps open streams told.
 
     Raises:
         SettingsError: if the URL names no store.
@@ -73,6 +77,7 @@ class SessionManager:
         clock: Callable[[], int] | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,  # noqa: TID251  # here it enters
         on_started: Callable[[Session], Awaitable[None]] | None = None,
+        on_expiring: Callable[[Session], Awaitable[None]] | None = None,
         on_ended: Callable[[Session], Awaitable[None]] | None = None,
     ) -> None:
         """Open the store."""
@@ -86,6 +91,13 @@ class SessionManager:
         self._batcher = Batcher(self._send)
         self._immediate = self.store if isinstance(self.store, Immediate) else None
         self._hooks: set[asyncio.Task[None]] = set()
+        self.push = Push(
+            self.store,
+            self.policy,
+            self.clock,
+            on_lapsed=partial(self._announce, on_ended),
+            on_expiring=partial(self._call, on_expiring),
+        )
 
     async def __aenter__(self) -> Self:
         """Hand out the manager; leaving closes it."""
@@ -96,7 +108,8 @@ class SessionManager:
         await self.close()
 
     async def close(self) -> None:
-        """Answer what is under way, let the hooks finish, bring visits into the archive, then let go of the store."""
+        """Close streams, answer what is under way, let the hooks finish, bring visits into the archive, then let go of the store."""
+        await self.push.close()
         await self._batcher.drain()
         while self._hooks:  # a hook may end other sessions, which calls more of them
             await asyncio.wait(self._hooks)
@@ -322,36 +335,38 @@ class SessionManager:
     def _answer_now(self, immediate: Immediate, claims: Sequence[Claim], *, visible_ms: int | None = None) -> Verdict:
         policy, now = self.policy, self.clock()
         outcomes = immediate.beat_now(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=now)
-        self._announce_ends(outcomes)
+        self._take_note(outcomes)
         return self._verdict(outcomes[-1].session, now=now, visible_ms=visible_ms)
 
     async def _send(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
         policy = self.policy
         outcomes = await self.store.beat(claims, visit_gap=policy.visit_gap, touch_interval=policy.touch_interval, now=self.clock())
-        self._announce_ends(outcomes)
+        self._take_note(outcomes)
         return outcomes
 
-    def _announce_ends(self, outcomes: Sequence[Outcome]) -> None:
+    def _take_note(self, outcomes: Sequence[Outcome]) -> None:
+        streams = self.push.streams
         for outcome in outcomes:
             if outcome.ended_now and outcome.session is not None:
                 self._announce(self._on_ended, outcome.session)
+            elif streams.followed and outcome.session is not None:
+                streams.learn(outcome.session)
 
     def _announce(self, hook: Callable[[Session], Awaitable[None]] | None, session: Session) -> None:
         # The handle opens nothing and the subject stays out: logs travel further than databases.
         logger.info("session %s %s", session.handle, "started" if session.ended_by is None else f"ended: {session.ended_by}")
+        self.push.streams.learn(session)
+        self._call(hook, session)
+
+    def _call(self, hook: Callable[[Session], Awaitable[None]] | None, session: Session) -> None:
         if hook is not None:
             # In a task of its own: a slow hook must not hold up the beats of others.
-            task = asyncio.get_running_loop().create_task(_call(hook, session))
+            task = asyncio.get_running_loop().create_task(_called(hook, session))
             self._hooks.add(task)
             task.add_done_callback(self._hooks.discard)
 
     def _verdict(self, session: Session | None, *, now: int, visible_ms: int | None = None) -> Verdict:
-        if session is None:
-            return NO_SESSION
-        stands = standing(session, policy=self.policy, now=now)
-        if session.ended_at is not None or stands.expires_in_ms == 0:
-            return Verdict(session=session, ending=ending(session, now=now))
-        return Verdict(session=session, standing=stands, next_beat_ms=next_beat_in(self.policy, visible_ms))
+        return NO_SESSION if session is None else verdict_of(session, policy=self.policy, now=now, visible_ms=visible_ms)
 
 
 def _opened(store: str | Store, archive: str | Archive | None) -> tuple[Store, Archive | None]:
@@ -362,7 +377,7 @@ def _opened(store: str | Store, archive: str | Archive | None) -> tuple[Store, A
     return store, archive
 
 
-async def _call(hook: Callable[[Session], Awaitable[None]], session: Session) -> None:
+async def _called(hook: Callable[[Session], Awaitable[None]], session: Session) -> None:
     try:
         await hook(session)
     except Exception:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from stillhere.core.records import Ending, Session, Standing
+from stillhere.core.rules import ending, next_beat_in, standing
+
+if TYPE_CHECKING:
+    from stillhere.core.policy import Policy
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +51,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 NO_SESSION = Verdict()
+
+
+def verdict_of(session: Session, *, policy: Policy, now: int, visible_ms: int | None = None) -> Verdict:
+    """Judge a record.
+
+    Args:
+        session: the record.
+        policy: the rules.
+        now: milliseconds since 1970.
+        visible_ms: how long the asking view has been visible, or None if it did not say.
+    """
+    stands = standing(session, policy=policy, now=now)
+    if session.ended_at is not None or stands.expires_in_ms == 0:
+        return Verdict(session=session, ending=ending(session, now=now))
+    return Verdict(session=session, standing=stands, next_beat_ms=next_beat_in(policy, visible_ms))

@@ -113,7 +113,7 @@ async def test_other_connections_pass_through(kind: str) -> None:
         del receive, send
         seen.append(scope)
 
-    line = Line(type=kind)
+    line = Line(type=kind, path="/session-of-another-kind")
     await wrapped_inner(inner)(line.scope, line.receive, line.send)
     assert seen == [line.scope]
     assert "stillhere" not in line.scope
@@ -215,16 +215,13 @@ async def test_the_session_routes_need_no_mounting() -> None:
 
 
 async def test_the_routes_alone() -> None:
-    """The routes can be an application of their own; what it does not know is 404, and it speaks http only."""
+    """The routes can be an application of their own; what it does not know is 404."""
     web = Web()
     started = await web.sign_in()
     routes = SessionRoutes(web.manager)
     async with browser(routes, cookie=started.secret) as page:
         assert (await page.post("/session/beat")).status_code == 200
         assert (await page.get("/elsewhere")).status_code == 404
-    line = Line(type="websocket")
-    with pytest.raises(StillhereError, match="speak http only, not websocket"):
-        await line.through(routes)
 
 
 async def test_the_middleware_adds_nothing_to_the_answers_of_the_application() -> None:
@@ -260,7 +257,7 @@ async def test_what_lies_below_the_prefix_is_no_activity() -> None:
     started = await manager.start("first@fund.example")
     clock.advance(60_000)
     async with browser(wrapped(manager), cookie=started.secret) as web:
-        answer = await web.get("/session/events")
+        answer = await web.get("/session/nothing")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "private, no-store"

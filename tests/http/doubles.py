@@ -15,7 +15,7 @@ from stillhere.stores.memory import MemoryStore
 from tests.support import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from stillhere.core.policy import Policy
     from stillhere.core.records import Session
@@ -120,6 +120,11 @@ class Trouble:
         raise self._error
 
     create = beat = get = find = rotate = end = ping = _fail
+
+    async def watch(self) -> AsyncIterator[str | None]:
+        """See `Watchable.watch`."""
+        await self._fail()
+        yield None
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -30,6 +30,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"trusted_proxies": ("everyone",)}, "is not an address or network"),
     ({"beats_per_minute": 0}, "beats_per_minute must be at least 1, not 0"),
     ({"messages_per_minute": -1}, "messages_per_minute must be at least 1, not -1"),
+    ({"streams_per_session": 0}, "streams_per_session must be at least 1, not 0"),
+    ({"streams_per_process": 0}, "streams_per_process must be at least 1, not 0"),
 ]
 
 
@@ -41,12 +43,14 @@ def test_what_cannot_work_is_refused_with_a_sentence(wrong: dict[str, Any], sent
 
 
 def test_paths_of_the_default_prefix() -> None:
-    """The four routes are where the protocol says."""
+    """The routes are where the protocol says."""
     assert HttpConfig().paths() == {
         "/session": "look",
         "/session/beat": "beat",
         "/session/end": "end",
         "/session/client.js": "client",
+        "/session/events": "events",
+        "/session/socket": "socket",
     }
 
 
@@ -60,6 +64,8 @@ def test_paths_of_another_prefix_and_of_existing_clients() -> None:
         "/auth/beat": "beat",
         "/auth/end": "end",
         "/auth/client.js": "client",
+        "/auth/events": "events",
+        "/auth/socket": "socket",
         "/keepalive": "beat",
         "/api/auth/heartbeat": "beat",
         "/auth/me": "look",

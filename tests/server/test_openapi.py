@@ -30,6 +30,9 @@ OPERATIONS: Final = (
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 )
+STREAMS: Final = (("GET", "/session/events"), ("GET", "/session/socket"))
+"""These do not end. They have tests of their own."""
+
 ASKS_FOR_NOTHING: Final = {"/session", "/session/client.js", "/healthz", "/readyz"}
 """Operations without any parameter: there is no wrong way to ask."""
 
@@ -42,7 +45,7 @@ EXAMPLES: Final = 1_000 if NIGHTLY else 80
 def test_every_route_is_in_the_document(site: Site) -> None:
     """The document and the list of these tests name the same operations."""
     document = site.visitor().get("/openapi.json").json()
-    assert {(method.upper(), path) for path, methods in document["paths"].items() for method in methods} == set(OPERATIONS)
+    assert {(method.upper(), path) for path, methods in document["paths"].items() for method in methods} == {*OPERATIONS, *STREAMS}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_defaults_are_those_of_policy_and_routes() -> None:
     """Without any setting the program runs under the plain defaults."""
     settings = load_settings({})
     assert settings.policy() == Policy()
-    assert settings.http() == HttpConfig(extra_paths={"beat": (), "look": (), "end": (), "client": ()})
+    assert settings.http() == HttpConfig(extra_paths={"beat": (), "look": (), "end": (), "client": (), "events": (), "socket": ()})
 
 
 def test_a_flag_wins_over_variable_over_file_over_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from stillhere.adapters.bodies import BODY_TIMEOUT_S, Bodies, BrokeOff, may_follow
+from stillhere.adapters.carry import App, Receive, Scope, Send, headers_of, request_of, send_response
+from stillhere.adapters.streams import StreamCarrier
 from stillhere.core.policy import RequestsExtend
 from stillhere.errors import StillhereError, StoreError
 from stillhere.http.cookies import delete_cookies, read_secret, refuse_unsafe_way, set_cookies
-from stillhere.http.endpoints import ANSWER_HEADERS, SessionEndpoints, unavailable, uncached
-from stillhere.http.messages import READ_HEADERS, Headers, Request, Response
+from stillhere.http.endpoints import SessionEndpoints, unavailable, uncached
 from stillhere.http.origin import is_navigation, peer_of
 from stillhere.manager import NO_SESSION, Started, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stillhere.core.records import Session
     from stillhere.http.config import HttpConfig
+    from stillhere.http.messages import Headers, Request, Response
     from stillhere.manager import SessionManager
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_READ: Final = {name.encode("ascii"): name for name in READ_HEADERS}
-
-_ANSWER_HEADERS: Final = [(name.encode("ascii"), value.encode("ascii")) for name, value in ANSWER_HEADERS]
+__all__ = [
+    "SCOPE_KEY",
+    "App",
+    "Receive",
+    "RequestSession",
+    "Scope",
+    "Send",
+    "SessionMiddleware",
+    "SessionRoutes",
+    "request_of",
+    "send_response",
+    "session_of",
+]
 
 SCOPE_KEY: Final = "stillhere"
 """Where a request's scope holds its `RequestSession`."""
@@ -128,14 +136,14 @@ class SessionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         path = scope["path"]
         if self.endpoints.owns(path):
             await self._answer(scope, receive, send)
             return
-        if path in self._untouched or path.startswith(self._untouched_folders):
+        if scope["type"] != "http" or path in self._untouched or path.startswith(self._untouched_folders):
             await self._app(scope, receive, send)
             return
         request = request_of(scope)
@@ -179,8 +187,8 @@ class SessionRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one connection."""
-        if scope["type"] != "http":
-            raise StillhereError(f"the session routes speak http only, not {scope['type']}")
+        if scope["type"] not in {"http", "websocket"}:
+            raise StillhereError(f"the session routes speak http and websocket only, not {scope['type']}")
         await self._answer(scope, receive, send)
 
 
@@ -204,9 +212,13 @@ class _Answering:
     def __init__(self, endpoints: SessionEndpoints) -> None:
         self._endpoints = endpoints
         self._bodies = Bodies()
+        self._streams = StreamCarrier(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers_of(scope)
+        if self._streams.takes(scope):
+            await self._streams(scope, receive, send)
+            return
+        headers = headers_of(scope)
         body = b""
         if may_follow(headers, scope.get("http_version")):
             try:
@@ -217,40 +229,3 @@ class _Answering:
                 await send_response(self._endpoints.too_slow(BODY_TIMEOUT_S), send)
                 return
         await send_response(await self._endpoints.answer(request_of(scope, headers, body)), send)
-
-
-def _headers_of(scope: Scope) -> dict[str, str]:
-    """Read the headers that anybody here reads."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name = _READ.get(raw_name)
-        if name is not None:
-            value = raw_value.decode("latin-1")
-            headers[name] = value if name not in headers else f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
-    return headers
-
-
-def request_of(scope: Scope, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Request:
-    """Build a request from an ASGI scope; its headers, if they were read already, and its body may be given."""
-    client = scope.get("client")
-    return Request(
-        method=scope["method"],
-        path=scope["path"],
-        headers=_headers_of(scope) if headers is None else headers,
-        query=scope["query_string"].decode("latin-1"),
-        body=body,
-        client=client[0] if client else None,
-        scheme=scope.get("scheme", "http"),
-    )
-
-
-async def send_response(response: Response, send: Send) -> None:
-    """Send a response."""
-    if response.headers is ANSWER_HEADERS:  # nearly every answer: encoded once
-        headers = [*_ANSWER_HEADERS, (b"content-length", b"%d" % len(response.body))]
-    else:
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-        if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
-            headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

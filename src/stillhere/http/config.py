@@ -11,7 +11,7 @@ import msgspec
 
 from stillhere.errors import SettingsError
 
-Route = Literal["beat", "look", "end", "client"]
+Route = Literal["beat", "look", "end", "client", "events", "socket"]
 
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
@@ -25,7 +25,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         prefix: path that the session routes begin with. Default `/session`.
         extra_paths: more paths for a route, so that existing clients need no change: `{"beat": ["/keepalive"]}`. Routes are `beat`,
-            `look`, `end`, `client`. Default none.
+            `look`, `end`, `client`, `events`, `socket`. Default none.
         cookie_name: name of the cookie over https. Default `__Host-session`; with that prefix browsers guarantee `Secure`, `Path=/` and
             no `Domain`. On http on a loopback address it is `loopback_cookie_name`.
         loopback_cookie_name: default `session`.
@@ -38,6 +38,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         trusted_proxies: networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed (`10.0.0.0/8`). Default none.
         beats_per_minute: messages that one session may send. Default 240.
         messages_per_minute: messages that one client address may send; many people can share one. Default 6,000.
+        streams_per_session: streams that one session may have open in one process. Default 30.
+        streams_per_process: streams that a process takes; each needs a file descriptor. Default 10,000.
         clear_site_data: what a sign-out tells the browser to drop, or empty for nothing. Default cache and storage.
 
     Raises:
@@ -55,6 +57,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     beats_per_minute: int = 240
     messages_per_minute: int = 6_000
+    streams_per_session: int = 30
+    streams_per_process: int = 10_000
     clear_site_data: tuple[str, ...] = ("cache", "storage")
 
     def __post_init__(self) -> None:
@@ -66,7 +70,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise SettingsError(f"{network!r} is not an address or network: {error}") from error
-        for name in ("beats_per_minute", "messages_per_minute"):
+        for name in ("beats_per_minute", "messages_per_minute", "streams_per_session", "streams_per_process"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, not {getattr(self, name)}")
 
@@ -105,4 +109,6 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
             self.prefix: "look",
             f"{self.prefix}/end": "end",
             f"{self.prefix}/client.js": "client",
+            f"{self.prefix}/events": "events",
+            f"{self.prefix}/socket": "socket",
         }

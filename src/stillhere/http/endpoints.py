@@ -17,16 +17,19 @@ from stillhere.errors import BadBeat, StoreError
 from stillhere.http.bearer import challenge_of
 from stillhere.http.config import HttpConfig, Route
 from stillhere.http.cookies import delete_cookies, read_secret
+from stillhere.http.events import EVENT_STREAM, UNBUFFERED
 from stillhere.http.limits import RateLimit
 from stillhere.http.messages import Headers, Request, Response
-from stillhere.http.origin import Peer, is_allowed_site, peer_of
+from stillhere.http.origin import Peer, is_allowed_site, is_foreign, peer_of
 from stillhere.http.problems import NO_SESSION, over, problem
+from stillhere.manager import NO_SESSION as NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from stillhere.core.wire import Beat
     from stillhere.manager import SessionManager, Verdict
+    from stillhere.streams import Stream
 
 JSON: Final = ("content-type", "application/json")
 
@@ -42,12 +45,19 @@ _METHODS: Final[dict[Route, tuple[str, ...]]] = {
     "look": ("GET", "HEAD"),
     "end": ("POST",),
     "client": ("GET", "HEAD"),
+    "events": ("GET",),
+    "socket": ("GET",),
 }
+
+_STREAMS: Final = frozenset({"events", "socket"})
 
 _MEDIA_TYPES: Final = ("application/json", "text/plain")
 
 _ASKED_FOR: Final = ("cache-control", "content-type", "expires", "pragma", "x-heartbeat", "x-stillhere")
 """Headers that a client of an allowed origin may send; some send all three that once kept caches away."""
+
+_FULL_RETRY_S: Final = 30
+"""When a stream is worth another try where there are too many; until then a page beats."""
 
 
 class SessionEndpoints:
@@ -82,8 +92,60 @@ class SessionEndpoints:
         """Tell whether a path is a session route, or lies where only session routes may be."""
         return path in self._routes or path.startswith(f"{self.config.prefix}/")
 
+    def route_of(self, path: str) -> Route | None:
+        """Tell which session route a path is."""
+        return self._routes.get(path)
+
+    async def open(self, request: Request, route: Route, wake: Callable[[], None]) -> Stream | Response:
+        """Open a stream, for an adapter that can carry one.
+
+        Args:
+            request: what asks for it.
+            route: what the adapter can carry it as: `events` or `socket`.
+            wake: called whenever there is something to take from it; it must not wait.
+
+        Returns:
+            The stream, to be closed when its connection is gone; or the answer that refuses it.
+        """
+        if self._routes.get(request.path) != route:
+            return _finished(problem(404, "There is no such stream."), request)
+        peer = peer_of(request, self.config)
+        opened: Stream | Response | None = self._refused(route, request, peer)
+        if opened is None:
+            try:
+                opened = await self._opened(request, peer, wake)
+            except StoreError as error:
+                opened = unavailable(error)
+        return self._with_cors(_finished(opened, request), request) if isinstance(opened, Response) else opened
+
+    async def _opened(self, request: Request, peer: Peer, wake: Callable[[], None]) -> Stream | Response:
+        secret = read_secret(request, peer, self.config)
+        named = read_id(secret)
+        if named is None:
+            return self.judged(NOBODY, request)
+        wait_s = self._by_session.wait_s(named[1])
+        if wait_s is not None:
+            return _too_many("This session", wait_s)
+        push, config = self.manager.push, self.config
+        if push.streams.count >= config.streams_per_process:
+            headers: Headers = (("retry-after", str(_FULL_RETRY_S)),)
+            return problem(503, "There are too many streams here. Nobody is signed out; beats do without one.", headers=headers)
+        since = await push.ready()
+        verdict = await self.manager.look(secret)
+        if verdict.session is None or verdict.standing is None:
+            return self.judged(verdict, request)
+        if push.streams.count_of(verdict.session.handle) >= config.streams_per_session:
+            headers = (("retry-after", str(_FULL_RETRY_S)),)
+            return problem(429, f"This session has {config.streams_per_session} streams open. Close one first.", headers=headers)
+        return push.follow(verdict.session, wake, since=since)
+
+    def event_stream(self, request: Request) -> Response:
+        """Begin the answer to a request for Server-Sent Events, which is open now."""
+        response = Response(status=200, headers=(EVENT_STREAM, *NEVER_CACHED, _NO_SNIFFING, UNBUFFERED))
+        return self._with_cors(response, request)
+
     async def answer(self, request: Request) -> Response:
-        """Answer a request to any path; 404 if it is no session route."""
+        """Answer a request to any path; 404 if it is no session route. A stream is not answered but opened."""
         route = self._routes.get(request.path)
         if route is None:
             return _finished(problem(404, "There is no such session route."), request)
@@ -111,7 +173,9 @@ class SessionEndpoints:
             return problem(405, f"This route answers {allow} only.", headers=(("allow", allow),))
         if route == "client":
             return None
-        if method == "POST" and not is_allowed_site(request, peer, self.config):
+        # Anybody's page can shake hands with a WebSocket, and then read it: the browser leaves it to us to ask where it comes from.
+        changes = method == "POST" or route == "socket"
+        if (changes and not is_allowed_site(request, peer, self.config)) or (route == "events" and is_foreign(request, peer, self.config)):
             return problem(403, "This request came from another site. Send it from a page of this one, or list that origin as allowed.")
         wait_s = self._by_address.wait_s(peer.network)
         if wait_s is not None:
@@ -122,6 +186,8 @@ class SessionEndpoints:
         secret = read_secret(request, peer, self.config)
         if route == "look":
             return self.judged(await self.manager.look(secret), request)
+        if route in _STREAMS:
+            return problem(404, "A stream was not asked for as one, or this server carries none. Ask how the session stands instead.")
         try:
             beats = read_beats(request.body)
         except BadBeat as error:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from stillhere.http.config import HttpConfig
     from stillhere.http.messages import Request
 
+_HTTP: Final = {"ws": "http", "wss": "https"}
+"""A WebSocket begins as a request of http; servers and some proxies name it otherwise."""
+
 OUR_HEADERS: Final = ("x-heartbeat", "x-stillhere")
 """Headers that neither a form nor a foreign script can set without a preflight."""
 
@@ -54,12 +57,14 @@ def peer_of(request: Request, config: HttpConfig) -> Peer:
 
 @lru_cache(4096)
 def _peer(address: str, scheme: str, host: str, forwarded: tuple[str | None, ...], trusted: tuple[str, ...]) -> Peer:
+    scheme = _HTTP.get(scheme, scheme)
     is_behind_stranger = any(value is not None for value in forwarded)
     if trusted and _is_trusted(address, trusted):
         is_behind_stranger = False
         told_for, told_scheme = forwarded[:2]
         address = _behind_proxies(told_for, address, trusted)
         told_scheme = (told_scheme or "").rpartition(",")[2].strip().lower()
+        told_scheme = _HTTP.get(told_scheme, told_scheme)
         scheme = told_scheme if told_scheme in {"http", "https"} else scheme
     host = host.lower()
     name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
@@ -124,6 +129,18 @@ def is_allowed_site(request: Request, peer: Peer, config: HttpConfig) -> bool:
     if origin is not None:
         return origin == peer.origin
     return not headers.keys().isdisjoint(OUR_HEADERS) or bearer_of(request, config) is not None
+
+
+def is_foreign(request: Request, peer: Peer, config: HttpConfig) -> bool:
+    """Tell whether a browser says that a request comes from another site, which is not on the list.
+
+    For what is only read, and kept open. Where a browser says nothing it is no other site's script: those have an `Origin`.
+    """
+    origin = request.header("origin")
+    if origin is not None and origin in config.allowed_origins:
+        return False
+    site = request.header("sec-fetch-site")
+    return site not in {"same-origin", "none"} if site is not None else origin is not None and origin != peer.origin
 
 
 def is_navigation(request: Request) -> bool:

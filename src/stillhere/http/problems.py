@@ -55,15 +55,17 @@ def over(session: Session | None, ending: Ending | None, *, challenge: str = "")
         ending: when and why it ended, or None if there is none.
         challenge: what else may be said to `WWW-Authenticate`.
     """
-    reason = NO_SESSION if ending is None else ending.by.value
+    members = over_members(session, ending)
+    told = f'Session realm="stillhere", reason="{members["reason"]}"{challenge}'
+    return problem(401, members["detail"], headers=(("www-authenticate", told),), members=members)
+
+
+def over_members(session: Session | None, ending: Ending | None) -> dict[str, str]:
+    """Say why a session is over: the members of that problem, for machines and people."""
     sentence = over_sentence(session, ending)
+    reason = NO_SESSION if ending is None else ending.by.value
     ended = {} if ending is None else {"endedAt": instant(ending.at)}
-    return problem(
-        401,
-        sentence,
-        headers=(("www-authenticate", f'Session realm="stillhere", reason="{reason}"{challenge}'),),
-        members={"title": "Session over", "reason": reason, "message": sentence, **ended},
-    )
+    return {"reason": reason, "title": "Session over", "detail": sentence, "message": sentence, **ended}
 
 
 def over_sentence(session: Session | None, ending: Ending | None) -> str:

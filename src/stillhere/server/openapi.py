@@ -68,6 +68,7 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
     over = _problem("The session is over, finally; `reason` says why.", problem)
     told = {"200": _json("How the session stands.", answer), "401": over}
     posted = {status: _problem(text, problem) for status, text in _POSTED.items()}
+    refused = {"401": over, **{status: posted[status] for status in ("403", "429", "503")}}
     beat_body = {"required": False, "content": {media: {"schema": message} for media in ("application/json", "text/plain")}}
     return {
         "openapi": "3.1.0",
@@ -98,6 +99,24 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
             f"{prefix}/client.js": {
                 "get": _operation(
                     "client", "The browser client", {"200": _typed("The script.", "text/javascript"), "304": _plain("Unchanged.")}
+                )
+            },
+            f"{prefix}/events": {
+                "get": _operation(
+                    "events",
+                    "Be told how the session stands, as it changes; extends nothing",
+                    {"200": _typed("Events `state`, `expiring` and `ended`, until the session is over.", "text/event-stream"), **refused},
+                )
+            },
+            f"{prefix}/socket": {
+                "get": _operation(
+                    "socket",
+                    "The same over WebSocket",
+                    {
+                        "101": _plain("Frames `state`, `expiring` and `ended`."),
+                        "404": _problem("No WebSocket was asked for.", problem),
+                        **refused,
+                    },
                 )
             },
             "/gate": {"post": _operation("enter", "Pass the gate with an e-mail address", _GATE, body=_FORM, headers=True)},

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,19 @@ from stillhere.stores import shown
 if TYPE_CHECKING:
     from stillhere.server.settings import Settings
 
+logger = logging.getLogger("stillhere")
+
 GRACE_S = 10
 """How long a stop waits for requests under way."""
+
+SPARE_FILES = 1_000
+"""File descriptors for everything but streams: ordinary connections, the store, the libraries."""
+
+LARGEST_FRAME = 4_096
+"""Bytes of a WebSocket's message that are taken in at all. Nothing in it is read, and a quarter of it is too much already."""
+
+PING_INTERVAL_S = 25
+"""How often a WebSocket is asked whether its page is still there; it must answer by the next time."""
 
 GC_THRESHOLD = 50_000
 """Objects between two looks of the garbage collector; with Python's own 700 it takes a tenth of every beat."""
@@ -44,6 +56,7 @@ def run(settings: Settings, *, demo: bool) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("stillhere").setLevel(settings.log_level.upper())
+    settings = settings.model_copy(update={"streams_per_process": _room_for(settings.streams_per_process)})
     policy, http = settings.policy(), settings.http()
     listener = _listen(settings.host, settings.port)
     manager = SessionManager(settings.store, policy=policy, archive=settings.archive, retention=settings.retention)
@@ -55,6 +68,11 @@ def run(settings: Settings, *, demo: bool) -> None:
         proxy_headers=False,  # forwarded headers are judged by `http/origin.py`, by the list of trusted proxies
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        ws="wsproto",
+        ws_max_size=LARGEST_FRAME,
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PING_INTERVAL_S,
+        ws_per_message_deflate=False,  # a few small messages an hour are not worth a window for each
     )
     _greet(settings, listener, token=None if settings.admin_token else token, demo=demo, prefix=http.prefix)
     server = uvicorn.Server(config)
@@ -66,6 +84,22 @@ def run(settings: Settings, *, demo: bool) -> None:
     gc.set_threshold(GC_THRESHOLD)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve([listener]))
+
+
+def _room_for(streams: int) -> int:
+    """Ask the system for as many open files as so many streams need; tell for how many streams it has room."""
+    if sys.platform == "win32":
+        return streams
+    import resource  # noqa: PLC0415  # only Unix has it
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + SPARE_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        logger.warning("the system allows %d open files: streams_per_process is %d", allowed, max(1, allowed - SPARE_FILES))
+    return min(streams, max(1, allowed - SPARE_FILES))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     look_paths: Names = Field((), description="More paths that answer a look.")
     end_paths: Names = Field((), description="More paths that sign out: `/auth/logout`.")
     client_paths: Names = Field((), description="More paths that serve the client.")
+    events_paths: Names = Field((), description="More paths that stream events.")
+    socket_paths: Names = Field((), description="More paths that stream over WebSocket: `/ws/session`.")
     cookie_name: str = Field("__Host-session", description="Name of the cookie over https. On http on a loopback address it is `session`.")
     marker_cookie: str | None = Field(
         None, description="Name of one more cookie, which scripts can read: it holds the session's public handle."
@@ -104,6 +106,8 @@ class Settings(BaseSettings):
     trusted_proxies: Names = Field((), description="Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `10.0.0.0/8`.")
     beats_per_minute: int = Field(240, ge=1, description="Messages that one session may send in a minute.")
     messages_per_minute: int = Field(6_000, ge=1, description="Messages that one client address may send in a minute.")
+    streams_per_session: int = Field(30, ge=1, description="Streams that one session may have open in one process.")
+    streams_per_process: int = Field(10_000, ge=1, description="Streams that a process takes; each needs a file descriptor.")
     clear_site_data: Names = Field(("cache", "storage"), description="What a sign-out tells the browser to drop; empty for nothing.")
     site_name: str = Field("stillhere", description="Name shown at the gate.")
     after_gate: str = Field("/", pattern=r"^/([^/\\]|$)", description="Path to go to from the gate, if the visitor came for none.")
@@ -161,7 +165,14 @@ class Settings(BaseSettings):
         """
         return HttpConfig(
             prefix=self.prefix,
-            extra_paths={"beat": self.beat_paths, "look": self.look_paths, "end": self.end_paths, "client": self.client_paths},
+            extra_paths={
+                "beat": self.beat_paths,
+                "look": self.look_paths,
+                "end": self.end_paths,
+                "client": self.client_paths,
+                "events": self.events_paths,
+                "socket": self.socket_paths,
+            },
             cookie_name=self.cookie_name,
             marker_cookie=self.marker_cookie,
             bearer=self.bearer,
@@ -170,6 +181,8 @@ class Settings(BaseSettings):
             trusted_proxies=self.trusted_proxies,
             beats_per_minute=self.beats_per_minute,
             messages_per_minute=self.messages_per_minute,
+            streams_per_session=self.streams_per_session,
+            streams_per_process=self.streams_per_process,
             clear_site_data=self.clear_site_data,
         )
 
