@@ -18,7 +18,7 @@ import { createWill } from "./transport.js"
  * @returns {(options?: Options) => Session}  starts the client of this page, or returns the one that runs
  */
 export const assemble = (createUI) => (options = {}) =>
-  run({ stretch: isSaving(), ...options }, ({ name, say, hear, flush }) => {
+  run({ stretch: isSaving(), ...options }, ({ name, say, hear }) => {
     const { endpoint = "/session" } = options
     const ui = options.dialog === false ? undefined : createUI?.(say, options.texts)
     const queue = createQueue(name)
@@ -27,12 +27,14 @@ export const assemble = (createUI) => (options = {}) =>
     return {
       warn: ui?.warn,
       unwarn: ui?.hide,
-      lost: queue.keep,
-      will: createWill(endpoint + "/beat"),
-      refreshed(answer) {
-        push?.open()
-        queue.drain(answer, flush)
+      keep: queue.keep,
+      owed: queue.owed,
+      drop: queue.drop,
+      state({ absoluteInMs }) {
+        if (queue.meet(absoluteInMs)) say("beat")
       },
+      will: createWill(endpoint + "/beat"),
+      refreshed: () => push?.open(),
       async ended(over) {
         push?.close()
         queue.clear()

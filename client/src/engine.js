@@ -38,9 +38,8 @@ function create(options, createParts) {
   let timer = 0
   /** @type {Over | undefined} */
   let over
-  /** Last words of views that this page has left behind; they go with the next message. @type {object[]} */
-  const kept = []
-  let pageName = ""
+  const nameOfPage = () => plain(typeof page === "string" ? page : page(), 1_024)
+  let pageName = nameOfPage()
 
   /** @returns {Snapshot} */
   const snapshot = () => ({ ...look(state, clock()), tab })
@@ -48,7 +47,7 @@ function create(options, createParts) {
     ...body,
     lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
     tab,
-    page: (pageName = plain(typeof page === "string" ? page : page(), 1_024)),
+    page: (pageName = nameOfPage()),
     title: plain(document.title, 300),
     scrollPct: sources.measure(),
   })
@@ -56,23 +55,22 @@ function create(options, createParts) {
     if (debug) console.debug("stillhere", message)
     emit("message", message)
   }
-  const joined = (/** @type {object[]} */ others, /** @type {object} */ own) => (others[0] ? { beats: [...others, own] } : own)
-
   const speak = async (/** @type {string} */ path, /** @type {Body} */ body) => {
     const own = fill(body)
     // What nobody answers is not made heavier.
     const riders = body.kind === "check" || state.failures ? [] : await tabs.collect()
-    const words = kept.slice()
+    const others = [...(parts?.owed?.() ?? []), ...riders]
     const from = clock()
-    const { outcome, ...facts } = await send(endpoint + path, body, joined([...words, ...riders], own))
+    const { outcome, ...facts } = await send(endpoint + path, body, others[0] ? { beats: [...others, own] } : own)
     told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(clock() - from) })
     if (outcome.type === "answer") {
-      kept.splice(0, words.length)
+      parts?.drop?.()
       const { nextBeatMs: next, idleInMs } = outcome.answer
       // Never sooner than the server asks, or the last seconds before a deadline would be a stream of beats.
       if (options.stretch?.()) outcome.answer.nextBeatMs = Math.max(next, Math.min(next * 2, idleInMs / 2))
       if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
-    }
+    } else if (facts.status === 422) parts?.drop?.()
+    else if (outcome.type === "failed") parts?.keep?.(own)
     dispatch(outcome)
   }
 
@@ -82,14 +80,19 @@ function create(options, createParts) {
       clearTimeout(timer)
       timer = Number(setTimeout(say, Math.ceil(effect.at - clock()), type))
     } else if (type === "send") speak(effect.path, body)
-    else if (type === "keep") kept.push({ ...body, tab, page: pageName, scrollPct: sources.measure(body) })
+    else if (type === "keep") {
+      parts?.keep?.({ ...body, tab, page: pageName, scrollPct: sources.measure(body) })
+      pageName = nameOfPage()
+    }
     else if (type === "will") parts?.will?.(fill(body))
     else if (type === "ride") tabs.tell({ type: "body", body: fill(body) })
     else if (type === "beacon") {
       const own = fill(body)
-      const all = joined(kept.splice(0), own)
       parts?.will?.()
-      sendBeacon(endpoint + "/beat", all, () => parts?.lost?.(own))
+      // Where the last message found nobody, a beacon may find nobody either, and would not say so.
+      const keep = () => parts?.keep?.(own)
+      sendBeacon(endpoint + "/beat", own, keep)
+      if (state.failures) keep()
       told({ kind: body.kind, body: own, via: type, ms: 0 })
       if (body.idleMs >= 0) tabs.tell({ type: "evidence", ageMs: body.idleMs })
     } else {
@@ -115,6 +118,7 @@ function create(options, createParts) {
       tabId()
       tabs.join()
     }
+    sources.follow()
     sources.flush()
     if (queue.push([event, at]) > 1) return
     for (; queue[0]; queue.shift()) {
@@ -167,10 +171,6 @@ function create(options, createParts) {
     hear(event) {
       tabs.tell(event)
       dispatch(/** @type {Event} */ ({ views: [], ageMs: 0, ...event }))
-    },
-    async flush(beats) {
-      const { outcome, status } = await send(endpoint + "/beat", /** @type {any} */ ({}), { beats })
-      return outcome.type !== "failed" || status === 422
     },
   })
   sources.begin()

@@ -50,7 +50,8 @@ export function listen(emit, clock, newView) {
     return (deepest = Math.max(deepest, Math.min(100, Math.round(((scrollTop + clientHeight) / scrollHeight) * 100)) || 0))
   }
   on("scroll", measure)
-  // Another path is another page, however the application got there; a changed query or fragment is not.
+  // Another path is another page, however the application got there; a changed query or fragment is not. Where the browser does not tell of
+  // `pushState`, it is seen at the next event.
   let path = location.pathname
   const follow = () => {
     if (path === location.pathname) return

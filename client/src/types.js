@@ -72,7 +72,6 @@
  * @property {string} name  of this client in the browser's storage, locks and channels
  * @property {(type: Saying) => void} say
  * @property {(event: { type: "heard", answer: Answer } | { type: "over", over: Over }) => void} hear  what the server said without being asked
- * @property {(beats: object[]) => Promise<boolean>} flush  sends what was kept; whether it need not be kept any longer
  *
  * @typedef {Partial<{
  *   warn: (snapshot: Snapshot) => void
@@ -80,7 +79,10 @@
  *   refreshed: (answer: Answer) => void
  *   ended: (over: Over) => void
  *   redirect: () => void
- *   lost: (body: object) => void
+ *   keep: (body: object) => void
+ *   owed: () => object[]
+ *   drop: () => void
+ *   state: (snapshot: Snapshot) => void
  *   will: (body?: object) => void
  *   close: () => void
  *   [type: string]: any

@@ -38,7 +38,11 @@ export function openPage() {
       documentElement: { scrollTop: 0, clientHeight: 500, scrollHeight: 1_000 },
     },
     location: { pathname: "/first" },
-    navigator: { onLine: true, beacons: /** @type {any[]} */ ([]), sendBeacon: (/** @type {string} */ _, /** @type {Blob} */ body) => !!page.navigator.beacons.push(body) },
+    navigator: {
+      onLine: true,
+      beacons: /** @type {Blob[]} */ ([]),
+      sendBeacon: (/** @type {string} */ _, /** @type {Blob} */ body) => !!page.navigator.beacons.push(body),
+    },
     sessionStorage: createStorage(),
     localStorage: createStorage(),
   }
@@ -70,7 +74,8 @@ export function openPage() {
 }
 
 export const LIVES = {
-  state: "active", expiresInMs: 1_200_000, idleInMs: 1_200_000, absoluteInMs: 86_400_000, warnInMs: 1_080_000, nextBeatMs: 5_000, canExtend: true,
+  state: "active", expiresInMs: 1_200_000, idleInMs: 1_200_000, absoluteInMs: 86_400_000, warnInMs: 1_080_000, nextBeatMs: 5_000,
+  canExtend: true,
 }
 
 /** A program that answers beats as it is told to. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { after, afterEach, before, beforeEach, describe, test } from "node:test"
+import { assemble } from "../src/assemble.js"
 import { run } from "../src/engine.js"
 import { LIVES, openPage, replaceGlobals, startProgram, until } from "./browser.js"
 
@@ -36,6 +37,21 @@ const start = async (options, parts) => {
   await until(() => program.heard.length > length && session?.state().state !== "unknown", "the first answer")
   return session
 }
+
+/** The client as pages have it, without looks. @type {typeof start} */
+const startAll = async (options) => {
+  const { length } = program.heard
+  session = assemble()({ endpoint: program.url, login: false, ...options })
+  await until(() => program.heard.length > length && session?.state().state !== "unknown", "the first answer")
+  return session
+}
+/** Says something that nobody answers. @param {import("../src/types.js").Session} session */
+const failOnce = async (session) => {
+  const { failures } = session.state()
+  session.beat()
+  await until(() => session.state().failures > failures, "a failure")
+}
+const away = { status: 503, detail: "away" }
 
 /** Another tab of this browser. */
 const openOther = () => {
@@ -76,6 +92,16 @@ describe("the engine", () => {
     }
   })
 
+  test("sees at the next event that the path changed, where the browser does not tell", async () => {
+    const { state, beat } = await start()
+    const { view } = state()
+    page.location.pathname = "/second"
+    beat()
+    await until(() => program.heard.at(-1).page === "/second", "the next view")
+    assert.notEqual(program.heard.at(-1).view, view)
+    assert.equal(program.heard.at(-1).view, state().view)
+  })
+
   test("tells other tabs how long the server wants nobody to ask", async () => {
     await start()
     openOther()
@@ -102,5 +128,83 @@ describe("the engine", () => {
     assert.equal(await heard(), 5_000)
     program.reply = { ...LIVES, nextBeatMs: 3_000, idleInMs: 2_000 }
     assert.equal(await heard(), 3_000)
+  })
+})
+
+describe("words that nobody heard", () => {
+  test("of views left behind while the server is away go first, each under its name and with its age", async () => {
+    const session = await startAll()
+    program.reply = away
+    await failOnce(session)
+    page.go("/second")
+    const second = session.state().view
+    await until(() => session.state().visibleMs > 50, "some reading")
+    page.go("/third")
+    await until(() => session.state().visibleMs > 50, "some reading")
+    program.reply = LIVES
+    session.beat()
+    await until(() => program.heard.at(-1).beats?.at(-1).page === "/third", "what was kept")
+    const { beats } = program.heard.at(-1)
+    assert.deepEqual(beats.map((/** @type {any} */ { page }) => page), ["/first", "/second", "/third"])
+    const [{ kind, view, visibleMs, ageMs }, third] = beats.slice(1)
+    assert.deepEqual([kind, view], ["beat", second])
+    assert.ok(visibleMs > 50 && ageMs > 50 && ageMs <= third.visibleMs + 100, JSON.stringify(beats))
+    await until(() => session.state().failures === 0, "the answer")
+    session.beat()
+    await until(() => program.heard.at(-1).page === "/third", "a message without them")
+  })
+
+  test("of a page closed without network go with the next page of this session, at once", async () => {
+    const first = await startAll()
+    const { view } = first.state()
+    await until(() => first.state().visibleMs > 50, "some reading")
+    page.navigator.onLine = false
+    page.show(false)
+    first.stop()
+    page.navigator.onLine = true
+    page.show(true)
+    program.heard.length = 0
+    const second = await startAll()
+    await until(() => program.heard.length === 2, "what was kept")
+    const [words, own] = program.heard[1].beats
+    assert.deepEqual([program.heard[0].view, own.view], [second.state().view, second.state().view])
+    assert.deepEqual([words.kind, words.view, words.lifecycle], ["beat", view, "hidden"])
+    assert.ok(words.visibleMs > 50)
+  })
+
+  test("of a page whose server was away are kept although a beacon went", async () => {
+    const first = await startAll()
+    program.reply = away
+    await failOnce(first)
+    page.show(false)
+    assert.equal((await page.beacons()).at(-1).lifecycle, "hidden")
+    assert.equal(JSON.parse(page.localStorage["stillhere" + program.url]).at(-1).body.lifecycle, "hidden")
+  })
+
+  test("of a page that is heard are not kept", async () => {
+    await startAll()
+    page.go("/second")
+    await until(() => program.heard.length === 2, "the next view")
+    page.show(false)
+    await until(() => page.localStorage["stillhere" + program.url] === "[]", "an empty queue")
+  })
+
+  test("that the server will never take are not said for ever", async () => {
+    const session = await startAll()
+    program.reply = away
+    await failOnce(session)
+    program.reply = { status: 422, detail: "no", field: "$.beats[0].page" }
+    await failOnce(session)
+    assert.equal(page.localStorage["stillhere" + program.url], "[]")
+  })
+
+  test("end with the session", async () => {
+    const session = await startAll()
+    program.reply = away
+    await failOnce(session)
+    program.reply = { status: 401, reason: "idle" }
+    session.check()
+    await until(() => session.state().state === "ended", "the end")
+    assert.equal(page.localStorage["stillhere" + program.url], "[]")
   })
 })
