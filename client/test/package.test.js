@@ -72,6 +72,9 @@ describe("the package", () => {
       ["stillhere", ["start"]],
       ["stillhere/headless", ["start"]],
       ["stillhere/react", ["useHeartbeat", "useSession"]],
+      ["stillhere/tagging", ["tagRequests"]],
+      ["stillhere/media", ["watchMedia"]],
+      ["stillhere/frames", ["watchFrames"]],
     ]) {
       const found = runModule(`console.log(Object.keys(await import("${path}")).join())`)
       assert.deepEqual(found.split(",").filter((name) => names.includes(name)), names)
