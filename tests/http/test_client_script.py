@@ -1,12 +1,17 @@
-"""The client's script: the only thing under the prefix that may be kept."""
+"""The client's script and its parts: the only things under the prefix that may be kept."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import pytest
 
+from stillhere.http.assets import read_assets
 from tests.http.doubles import UNKNOWN_SECRET, Web, header
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPT = files("stillhere.http").joinpath("static/client.js").read_bytes()
 
@@ -68,3 +73,29 @@ async def test_the_script_is_the_same_for_everyone() -> None:
     answers = [await web.ask("GET", "/session/client.js", secret=secret) for secret in (None, UNKNOWN_SECRET, started.secret)]
     assert answers[0] == answers[1] == answers[2]
     assert header(answers[0], "set-cookie") is None
+
+
+async def test_every_part_that_is_shipped_is_served() -> None:
+    """Each file of the package is answered at its path, as what it is, and nothing else is."""
+    web = Web()
+    for name, asset in read_assets().items():
+        answer = await web.ask("GET", f"/session/{name}")
+        assert (answer.status, answer.body, header(answer, "content-type")) == (200, asset.body, asset.media_type)
+        assert header(answer, "cache-control") == "public, no-cache"
+    for path in ("/session/client", "/session/client/", "/session/client/nothing.js", "/session/client/../client.js"):
+        assert (await web.ask("GET", path)).status == 404
+
+
+def test_parts_go_by_their_path_and_their_kind(tmp_path: Path) -> None:
+    """A script is a script, texts are JSON, each with a version that changes with its bytes."""
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client.js").write_text("1")
+    (tmp_path / "client" / "de.json").write_text("{}")
+    found = read_assets(tmp_path)
+    assert {name: asset.media_type for name, asset in found.items()} == {
+        "client.js": "text/javascript; charset=utf-8",
+        "client/de.json": "application/json",
+    }
+    before = found["client/de.json"].version
+    (tmp_path / "client" / "de.json").write_text('{"a": 1}')
+    assert read_assets(tmp_path)["client/de.json"].version != before

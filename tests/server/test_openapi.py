@@ -21,6 +21,7 @@ OPERATIONS: Final = (
     ("GET", "/session"),
     ("POST", "/session/end"),
     ("GET", "/session/client.js"),
+    ("GET", "/session/client/{name}"),
     ("POST", "/gate"),
     ("GET", "/admin/api/now"),
     ("GET", "/admin/api/visits"),
@@ -33,8 +34,8 @@ OPERATIONS: Final = (
 STREAMS: Final = (("GET", "/session/events"), ("GET", "/session/socket"))
 """These do not end. They have tests of their own."""
 
-ASKS_FOR_NOTHING: Final = {"/session", "/session/client.js", "/healthz", "/readyz"}
-"""Operations without any parameter: there is no wrong way to ask."""
+ASKS_FOR_NOTHING: Final = {"/session", "/session/client/{name}", "/session/client.js", "/healthz", "/readyz"}
+"""Operations without a parameter, or with one that takes any text: there is no wrong way to ask."""
 
 NOT_ASKED: Final = [negative_data_rejection, positive_data_acceptance]
 """A schema cannot say all: what an e-mail address or a cursor is, or that 1.0 is no whole number here."""

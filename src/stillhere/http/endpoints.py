@@ -5,8 +5,6 @@ The order of the guards is the security of it: method, then site, then address, 
 
 from __future__ import annotations
 
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +12,7 @@ import msgspec
 from stillhere.core.ids import read_id
 from stillhere.core.wire import MAX_BODY_BYTES, read_beats, write_answer
 from stillhere.errors import BadBeat, StoreError
+from stillhere.http.assets import CLIENT, read_assets
 from stillhere.http.bearer import challenge_of
 from stillhere.http.config import HttpConfig, Route
 from stillhere.http.cookies import delete_cookies, read_secret
@@ -75,13 +74,13 @@ class SessionEndpoints:
         self._routes = self.config.paths()
         self._by_session = RateLimit(self.config.beats_per_minute)
         self._by_address = RateLimit(self.config.messages_per_minute)
-        self._client = files("stillhere.http").joinpath("static/client.js").read_bytes()
-        self._client_version = sha256(self._client).hexdigest()[:16]
+        self._assets = read_assets()
+        self._routes |= dict.fromkeys((f"{self.config.prefix}/{name}" for name in self._assets), "client")
 
     @property
     def client_url(self) -> str:
         """Address of the client with its version, cacheable for a year."""
-        return f"{self.config.prefix}/client.js?v={self._client_version}"
+        return f"{self.config.prefix}/client.js?v={self._assets[CLIENT].version}"
 
     def too_slow(self, timeout_s: int) -> Response:
         """Answer 408 to a message whose body does not arrive."""
@@ -156,7 +155,7 @@ class SessionEndpoints:
         response = self._refused(route, request, peer)
         if response is None:
             if route == "client":
-                return self._client_script(request)
+                return self._asset(request)
             try:
                 response = await self._answered(route, request, peer)
             except StoreError as error:
@@ -219,18 +218,9 @@ class SessionEndpoints:
             headers.append(("clear-site-data", ", ".join(f'"{kind}"' for kind in self.config.clear_site_data)))
         return Response(status=200, headers=tuple(headers), body=msgspec.json.encode({"success": True, "reason": reason}))
 
-    def _client_script(self, request: Request) -> Response:
-        etag = f'"{self._client_version}"'
-        forever = f"v={self._client_version}" in request.query.split("&")
-        headers: Headers = (
-            ("cache-control", "public, max-age=31536000, immutable" if forever else "public, no-cache"),
-            ("etag", etag),
-            _NO_SNIFFING,
-        )
-        if etag in [tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(",")]:
-            return Response(status=304, headers=headers)
-        headers = (("content-type", "text/javascript; charset=utf-8"), *headers)
-        return _for_method(Response(status=200, headers=headers, body=self._client), request)
+    def _asset(self, request: Request) -> Response:
+        name = request.path.removeprefix(f"{self.config.prefix}/")
+        return _for_method(self._assets.get(name, self._assets[CLIENT]).answer(request), request)
 
     def _is_listed(self, request: Request) -> bool:
         return request.header("origin") in self.config.allowed_origins

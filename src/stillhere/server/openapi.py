@@ -119,6 +119,18 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
                     },
                 )
             },
+            f"{prefix}/client/{{name}}": {
+                "get": _operation(
+                    "clientPart",
+                    "An optional part of the client: a language, an adapter",
+                    {
+                        "200": _typed("The part.", "text/javascript"),
+                        "304": _plain("Unchanged."),
+                        "404": _problem("There is no such part.", problem),
+                    },
+                )
+                | {"parameters": [_in_path("name")]}
+            },
             "/gate": {"post": _operation("enter", "Pass the gate with an e-mail address", _GATE, body=_FORM, headers=True)},
             "/admin/api/now": {"get": _admin("now", "Who is here now", {"200": _json("People and totals.", {"type": "object"})})},
             "/admin/api/visits": {
