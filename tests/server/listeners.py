@@ -128,15 +128,17 @@ class EventListener(Listener):
         if answer.status != 200:
             self.problem = json.loads(answer.read())
             return 0
-        event = ""
-        while line := answer.readline():
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name == "event":
-                event = value
-            elif name == "data":
-                self._hear(event, json.loads(value))
-            elif line.startswith(b":"):
-                self.comments.append(time.monotonic())
+        event, rest = "", b""
+        while piece := answer.read1(65_536):  # unlike `readline` it tells an answer that breaks off from one that ends
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                name, _, value = line.decode().partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":
+                    self._hear(event, json.loads(value))
+                elif line.startswith(b":"):
+                    self.comments.append(time.monotonic())
         return 0
 
 
