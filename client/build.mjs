@@ -4,14 +4,15 @@
  */
 import { readFile, writeFile, mkdir } from "node:fs/promises"
 import { gzipSync } from "node:zlib"
-import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { pack } from "./dist.mjs"
 import { initial } from "./src/machine.js"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
-const target = here("../src/stillhere/http/static/client.js")
+const target = here("../src/stillhere/http/static/")
+/** Optional parts: file and its one function, which is the default of what a script tag loads. */
+const PARTS = { tagging: "tagRequests", media: "watchMedia", frames: "watchFrames" }
 const { version, license } = JSON.parse(await readFile(here("package.json"), "utf8"))
 /** What is aimed at; `docs/client.md` says how far we are. */
 const GOAL = { "with dialog": 5_000, "engine alone": 3_000 }
@@ -53,24 +54,35 @@ const built = await bundle({
   entryPoints: [here("src/auto.js")],
   banner: { js: `/*! stillhere ${version} | ${license} licence */` },
 })
+/** What the Python package ships, by file. @type {Record<string, Buffer>} */
+const shipped = { "client.js": built }
+for (const [name, start] of Object.entries(PARTS)) {
+  const contents = `export { ${start} as default } from "./src/${name}.js"`
+  shipped[`client/${name}.js`] = await bundle({ stdin: { contents, resolveDir: here(".") }, format: "esm" })
+}
 const alone = `import { run } from "./src/engine.js"; window.stillhere = { start: run }`
 const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
 
 const [verb, folder] = process.argv.slice(2)
 if (verb === "--dist") await pack(folder, built, inner, [tightCss])
 else if (verb === "--check") {
-  const shipped = await readFile(target).catch(() => Buffer.alloc(0))
-  if (!shipped.equals(built)) {
-    console.error("src/stillhere/http/static/client.js is stale: run `npm run build` in client/ and commit the result.")
-    process.exit(1)
+  for (const [name, code] of Object.entries(shipped)) {
+    const there = await readFile(target + name).catch(() => Buffer.alloc(0))
+    if (there.equals(code)) continue
+    console.error(`src/stillhere/http/static/${name} is stale: run \`npm run build\` in client/ and commit the result.`)
+    process.exitCode = 1
   }
 } else {
-  await mkdir(dirname(target), { recursive: true })
-  await writeFile(target, built)
+  await mkdir(target + "client", { recursive: true })
+  for (const [name, code] of Object.entries(shipped)) await writeFile(target + name, code)
   await pack(here("dist"), built, inner, [tightCss])
 }
 
-for (const [name, code] of /** @type {const} */ ([["with dialog", built], ["engine alone", engine]])) {
+/** @type {(name: string, code: Buffer, goal?: number) => void} */
+const tell = (name, code, goal) => {
   const gzip = gzipSync(code, { level: 9 }).length
-  console.log(`${name.padEnd(13)} ${code.length} B raw, ${gzip} B gzip (goal ${GOAL[name]} B)`)
+  console.log(`${name.padEnd(17)} ${code.length} B raw, ${gzip} B gzip${goal ? ` (goal ${goal} B)` : ""}`)
 }
+tell("with dialog", built, GOAL["with dialog"])
+tell("engine alone", engine, GOAL["engine alone"])
+for (const name in PARTS) tell(`client/${name}.js`, shipped[`client/${name}.js`])

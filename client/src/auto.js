@@ -20,10 +20,29 @@ function optionsOf({ src, dataset: data }) {
   }
 }
 
+/**
+ * Optional parts, for whose attribute the tag asks, come from beside the script.
+ * @param {HTMLScriptElement} script
+ * @param {Session} session
+ */
+function attachParts({ src, dataset: data }, session) {
+  const attach = async (/** @type {string} */ name, /** @type {string | undefined} */ prefix) =>
+    prefix === undefined || (await import(new URL(`client/${name}.js`, src).href)).default(session, { ...given, prefix })
+  attach("tagging", data.tagRequests)
+  attach("media", data.media)
+  attach("frames", data.frames)
+}
+
 const script = /** @type {HTMLScriptElement | null} */ (document.currentScript)
 const given = script?.src ? optionsOf(script) : {}
 /** @type {{ start: typeof start, session?: Session }} */
-const api = { start: (options) => (api.session = start({ ...given, ...options })) }
+const api = {
+  start(options) {
+    const session = start({ ...given, ...options })
+    if (script?.src && session !== api.session) attachParts(script, session)
+    return (api.session = session)
+  },
+}
 if (!("stillhere" in window)) {
   Object.assign(window, { stillhere: api })
   if (script?.src && script.dataset.manual === undefined) api.start()

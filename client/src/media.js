@@ -23,10 +23,10 @@ const hasSound = ({ srcObject, mozHasAudio, webkitAudioDecodedByteCount, audioTr
  * Counts playing as activity until the session is stopped, or what is returned is called. Events of media reach the document from
  * elements in it, also from later ones; an element outside of it, or the root of a shadow tree, can be given instead.
  * @param {Session} session
- * @param {EventTarget} [root]
+ * @param {{ root?: EventTarget }} [options]
  * @returns {() => void}
  */
-export function watchMedia(session, root = document) {
+export function watchMedia(session, { root = document } = {}) {
   let toldAt = -EVERY
   const listen = (/** @type {any} */ { isTrusted, target, timeStamp }) => {
     if (!isTrusted || document.visibilityState !== "visible" || timeStamp - toldAt < EVERY || !isAudible(target)) return

@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
     "--window-size=1280,900",
 )
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stillhere import Policy
+from tests.e2e.application import Application
 from tests.e2e.browser import Browser
 from tests.support import Program, serving, wait_until
 
@@ -73,6 +75,7 @@ class House:
 
 StartHouse = Callable[..., House]
 StartBrowser = Callable[[House], Browser]
+Visit = Callable[..., Application]
 
 
 @pytest.fixture
@@ -113,3 +116,43 @@ def start_browser(tmp_path: Path) -> Iterator[StartBrowser]:
 def browser(house: House, start_browser: StartBrowser) -> Browser:
     """Start a browser at the program."""
     return start_browser(house)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Start one browser for a whole module."""
+    browser = Browser(tmp_path_factory.mktemp("chromium"), "")
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Start somebody's application on an origin of its own, with short timeouts, sign in and go to a page of it."""
+    chromium.driver.switch_to.new_window("tab")
+    with ExitStack() as running:
+
+        def start(path: str, pages: dict[str, str], **policy: Any) -> Application:
+            spans: dict[str, Any] = {
+                "idle_timeout": 8_000,
+                "warning_timeout": 2_000,
+                "beat_interval": 3_000,
+                "activity_window": 4_000,
+                **policy,
+            }
+            application = Application(Policy(**spans), pages)
+            running.enter_context(application.serving())
+            chromium.base = application.url
+            chromium.problems()
+            chromium.open(f"/enter?then={path}")
+            chromium.wait_for_client()
+            return application
+
+        yield start
+        # Tabs are left as they come, but for one without a page, so that the next test begins with nothing.
+        first, *others = chromium.driver.window_handles
+        for handle in others:
+            chromium.driver.switch_to.window(handle)
+            chromium.driver.close()
+        chromium.driver.switch_to.window(first)
+        chromium.driver.get("about:blank")
