@@ -22,7 +22,7 @@ export const assemble = (createUI) => (options = {}) =>
     const { endpoint = "/session" } = options
     const ui = options.dialog === false ? undefined : createUI?.(say, options.texts)
     const queue = createQueue(name)
-    const push = options.push ? receive(endpoint + "/events", hear) : undefined
+    const push = options.push === false ? undefined : receive(endpoint + "/events", hear)
     const ending = createEnding(options, ui)
     return {
       warn: ui?.warn,

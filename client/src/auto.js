@@ -16,6 +16,7 @@ function optionsOf({ src, dataset: data }) {
     login: data.login === "off" ? false : data.login,
     page: data.page,
     dialog: data.dialog !== "off",
+    push: data.push !== "off",
     debug: data.debug !== undefined,
   }
 }

@@ -122,9 +122,14 @@ function create(options, createParts) {
     sources.flush()
     if (queue.push([event, at]) > 1) return
     for (; queue[0]; queue.shift()) {
-      const [after, effects] = step(state, ...queue[0])
-      state = after
-      effects.forEach(perform)
+      // A fault of ours, or of a page we did not foresee, must not silence the client for good.
+      try {
+        const [after, effects] = step(state, ...queue[0])
+        state = after
+        effects.forEach(perform)
+      } catch (error) {
+        reportError(error)
+      }
     }
   }
   const say = (/** @type {Saying} */ type) => {
@@ -170,7 +175,7 @@ function create(options, createParts) {
     say,
     hear(event) {
       tabs.tell(event)
-      dispatch(/** @type {Event} */ ({ views: [], ageMs: 0, ...event }))
+      dispatch(/** @type {Event} */ ({ ageMs: 0, ...event }))
     },
   })
   sources.begin()

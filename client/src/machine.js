@@ -144,8 +144,10 @@ const EVENTS = {
     does(s, "ride", { body: message(s, BEAT) })
   },
   heard(s, { answer, ageMs, views }) {
-    if (s.at - ageMs < s.heardAt) return
-    const rode = views.includes(s.view)
+    // Deadlines only move on, so of two the later one is the truth; a stream may be behind.
+    const leftMs = s.lastAnswer ? s.heardAt + s.lastAnswer.expiresInMs - s.at : 0
+    if (s.at - ageMs < s.heardAt || answer.expiresInMs - ageMs + AGAIN < leftMs) return
+    const rode = !!views?.includes(s.view)
     if (s.wanted <= (rode ? BEAT : CHECK)) s.wanted = 0
     if (rode) {
       s.toldAt = s.ridesAt

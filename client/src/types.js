@@ -47,7 +47,7 @@
  *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number
  *     }} Outcome
  * @typedef {{ type: "ride" | "dismiss" }
- *   | { type: "heard", answer: Answer, ageMs: number, views: string[] }
+ *   | { type: "heard", answer: Answer, ageMs: number, views?: string[] }
  *   | { type: "waits", retryInMs: number, retryAfterMs: number }
  *   | { type: "evidence", ageMs: number }
  *   | { type: "over", over: Over }} Overheard  what tabs tell each other
@@ -99,7 +99,7 @@
  * @property {string | false} [login]  the sign-in page; default "/"; false: no redirect
  * @property {number} [activityWindow]  ms after an input in which a person still counts as active; default 120000
  * @property {string | (() => string)} [page]  what to call this page, or what tells; default its path
- * @property {boolean} [push]  true: listen to the server's own voice
+ * @property {boolean} [push]  false: don't listen to the server's own voice
  * @property {() => boolean} [stretch]  whether to beat half as often; default: data or battery are being saved
  * @property {boolean} [dialog]  false: no dialog and no notice, events only
  * @property {number} [notice]  ms the ending notice stays before the redirect; default 2500, at least 500

@@ -204,8 +204,14 @@ describe("what one tab knows", () => {
     const page = createPage({ lag: SECOND }).on("visible").answer()
     page.wait(MINUTE).on({ type: "heard", answer: answer({ expiresInMs: 5 * MINUTE }), ageMs: 2 * MINUTE, views: [] })
     assert.equal(page.look().expiresInMs, 19 * MINUTE)
-    page.on({ type: "heard", answer: answer({ expiresInMs: 5 * MINUTE }), ageMs: 30 * SECOND, views: [] })
-    assert.equal(page.look().expiresInMs, 4.5 * MINUTE)
+    page.on({ type: "heard", answer: answer({ expiresInMs: 20 * MINUTE }), ageMs: 30 * SECOND, views: [] })
+    assert.equal(page.look().expiresInMs, 19.5 * MINUTE)
+  })
+
+  test("of two deadlines the later one holds: a stream may be behind, a session is not shortened", () => {
+    const page = createPage({ lag: SECOND }).on("visible").answer().wait(MINUTE)
+    page.on({ type: "heard", answer: answer({ expiresInMs: 18 * MINUTE }), ageMs: 0, views: [] })
+    assert.equal(page.look().expiresInMs, 19 * MINUTE)
   })
 
   test("what a tab of another version says, and this one does not know, harms nobody", () => {
