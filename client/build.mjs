@@ -6,6 +6,7 @@ import { readFile, writeFile, mkdir } from "node:fs/promises"
 import { gzipSync } from "node:zlib"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { minify } from "terser"
 import { pack } from "./dist.mjs"
 import { initial } from "./src/machine.js"
 
@@ -39,7 +40,7 @@ async function bundle(options) {
     bundle: true,
     minify: true,
     format: "iife",
-    target: "es2020",
+    target: "es2022",
     charset: "utf8",
     legalComments: "none",
     write: false,
@@ -47,7 +48,14 @@ async function bundle(options) {
     mangleProps: RegExp(`^(${inner.join("|")})$`),
     ...options,
   })
-  return Buffer.from(outputFiles[0].contents)
+  // esbuild bundles and renames, terser finds 4 % more.
+  const { code = "" } = await minify(outputFiles[0].text, {
+    toplevel: true,
+    module: options.format === "esm",
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, ecma: 2020 },
+    format: { ecma: 2020, comments: /^!/ },
+  })
+  return Buffer.from(code)
 }
 
 const built = await bundle({
