@@ -24,6 +24,8 @@ export const assemble = (createUI) => (options = {}) =>
     const queue = createQueue(name)
     const push = options.push === false ? undefined : receive(endpoint + "/events", hear)
     const ending = createEnding(options, ui)
+    /** @type {AbortController | undefined} */
+    let leaving
     return {
       warn: ui?.warn,
       unwarn: ui?.hide,
@@ -38,9 +40,14 @@ export const assemble = (createUI) => (options = {}) =>
       async ended(over) {
         push?.close()
         queue.clear()
-        ending.depart(over, !(await claim(name + " end")))
+        const { signal } = (leaving = new AbortController())
+        const isQuiet = !(await claim(name + " end", signal))
+        if (!signal.aborted) ending.depart(over, isQuiet, signal)
       },
       redirect: ending.redirect,
-      close: push?.close,
+      close() {
+        push?.close()
+        leaving?.abort()
+      },
     }
   })

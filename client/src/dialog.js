@@ -77,9 +77,9 @@ export function createDialog(say, replaced) {
     event.preventDefault()
     choose()
   }
-  // Browsers let a second Escape through.
+  // Browsers let a second Escape through. Of our own closing they tell late, when the next thing may be open already.
   dialog.onclose = () => {
-    if (!mode) return
+    if (!mode || dialog.open) return
     dialog.showModal()
     choose()
   }

@@ -33,16 +33,21 @@ export function createEnding(options, ui) {
   const redirect = () => leaveTo && location.replace(leaveTo)
   return {
     redirect,
-    /** @param {Over} over @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at */
-    depart(over, isQuiet) {
+    /**
+     * @param {Over} over
+     * @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at
+     * @param {AbortSignal} signal  the client stops, or its page is left
+     */
+    depart(over, isQuiet, signal) {
       // An application that handles the ending itself and names no sign-in page is left alone.
       const login = options.login ?? (!options.onSessionExpired && "/")
       leaveTo = login ? signInUrl(login, location.href, over.reason) : null
       if (!login || (!leaveTo && over.reason === "no_session")) return
-      if (isQuiet) for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || redirect())
+      if (isQuiet) for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || redirect(), { signal })
       else {
         ui?.notice(over, leaveTo ? redirect : null)
-        setTimeout(redirect, Math.max(500, options.notice ?? 2_500))
+        const timer = setTimeout(redirect, Math.max(500, options.notice ?? 2_500))
+        signal.addEventListener("abort", () => clearTimeout(timer))
       }
     },
   }

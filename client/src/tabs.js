@@ -53,14 +53,17 @@ export function joinTabs(name, hear) {
 /**
  * Whether it is this tab that shows the notice of the end: one on screen, and the first of those to ask.
  * @param {string} name
+ * @param {AbortSignal} signal  the client stops, or its page is left
  * @returns {Promise<boolean>}
  */
-export const claim = (name) =>
+export const claim = (name, signal) =>
   new Promise((done) => {
     if (document.hidden) done(false)
     else if (!navigator.locks) done(true)
-    // Held as long as this page lives: who comes later finds it taken.
-    else navigator.locks.request(name, { ifAvailable: true }, (lock) => (done(!!lock), lock && new Promise(() => {})))
+    // Held until then: who comes later finds it taken.
+    else {
+      navigator.locks.request(name, { ifAvailable: true }, (lock) => (done(!!lock), lock && new Promise((free) => (signal.onabort = free))))
+    }
   })
 
 /** 80 random bits as 16 characters. */
