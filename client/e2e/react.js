@@ -53,6 +53,13 @@ function Heart({ part }) {
   return null
 }
 
+/** @param {{ done: (_?: any) => void }} props */
+function Answered({ done }) {
+  useHeartbeat({ onRefreshed: done })
+  useSession()
+  return null
+}
+
 /** @param {Part[]} parts */
 const tree = (parts) =>
   createElement(StrictMode, null, ...parts.map((part) => createElement(part.kind === "badge" ? Badge : Heart, { key: part.name, part })))
@@ -88,13 +95,16 @@ const lab = {
     root = hydrateRoot(container, tree(parts), { onRecoverableError: (error) => lab.complaints.push(String(error)) })
     return html
   },
-  /** Mounts and takes away, so often, giving each client the time to start and to stop. @param {Part[]} parts @param {number} times */
-  async cycle(parts, times) {
+  /** Mounts and takes away, so often, each time when the first beat was answered. @param {number} times */
+  async cycle(times) {
     for (let n = 0; n < times; n++) {
-      lab.show(parts)
-      await new Promise((done) => setTimeout(done))
+      await new Promise((done) => {
+        root ??= createRoot(container)
+        flushSync(() => root?.render(createElement(Answered, { done })))
+      })
       lab.unmount()
-      await new Promise((done) => setTimeout(done))
+      // The client stops at the end of this turn.
+      await Promise.resolve()
     }
   },
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stillhere import Policy
+from stillhere import Policy, seconds
 from tests.e2e.application import Application
 from tests.e2e.browser import Browser
+from tests.e2e.react import CLIENT, HTML, Page
+from tests.e2e.stand import Stand
 from tests.support import Program, serving, wait_until
 
 if TYPE_CHECKING:
@@ -119,6 +122,14 @@ def browser(house: House, start_browser: StartBrowser) -> Browser:
 
 
 @pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build what npm ships."""
+    folder = tmp_path_factory.mktemp("package") / "dist"
+    subprocess.run(["node", "build.mjs", "--dist", folder], cwd=CLIENT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Start one browser for a whole module."""
     browser = Browser(tmp_path_factory.mktemp("chromium"), "")
@@ -156,3 +167,27 @@ def visit(chromium: Browser) -> Iterator[Visit]:
             chromium.driver.close()
         chromium.driver.switch_to.window(first)
         chromium.driver.get("about:blank")
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """Give the shortest timeouts a warning can be waited for with."""
+    return Policy(idle_timeout=seconds(20), warning_timeout=seconds(10), beat_interval=seconds(10), activity_window=seconds(10))
+
+
+@pytest.fixture
+def stand(bundle: bytes, policy: Policy) -> Iterator[Stand]:
+    """Serve the React page, as the module's `bundle` has it."""
+    stand = Stand(policy)
+    stand.files |= {"/": ("text/html; charset=utf-8", HTML), "/page.js": ("text/javascript; charset=utf-8", bundle)}
+    with stand.serving():
+        yield stand
+
+
+@pytest.fixture
+def page(stand: Stand, chromium: Browser) -> Iterator[Page]:
+    """Sign in and open the React page; at the end, the console may not complain."""
+    page = Page(stand, chromium)
+    yield page
+    assert [problem for problem in chromium.problems() if page.expected not in problem] == []
+    chromium.driver.get("about:blank")

@@ -62,7 +62,9 @@ class Stand:
     @contextlib.contextmanager
     def serving(self) -> Iterator[Stand]:
         """Serve until the block ends."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        # Named as TCP, which asyncio asks before it sends small answers at once.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener)))
         thread.start()

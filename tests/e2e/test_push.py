@@ -40,7 +40,7 @@ def test_one_stream_serves_all_tabs_and_passes_on(browser: Browser) -> None:
     """Three tabs hold one stream; when the tab that holds it is closed, another takes over."""
     browser.enter(WHO)
     wait_for_stream(browser)
-    holder = browser.driver.current_window_handle
+    last = holder = browser.driver.current_window_handle
     browser.hide()
     for _ in range(2):
         browser.open("/confidential")

@@ -2,127 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from stillhere import Policy, seconds
-from tests.e2e.browser import Browser
-from tests.e2e.stand import Stand
+from tests.e2e.react import BADGE, HEART, bundled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-CLIENT = Path(__file__).parents[2] / "client"
-
-PAGE = b'<!doctype html><html lang="en"><title>React</title><div id="root"></div><script src="/page.js"></script>'
-
-POLICY = Policy(
-    idle_timeout=seconds(20),
-    absolute_timeout=seconds(600),
-    warning_timeout=seconds(10),
-    beat_interval=seconds(10),
-    activity_window=seconds(10),
-)
-
-BADGE = {"kind": "badge", "name": "badge"}
-HEART = {"kind": "heart", "name": "heart"}
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package once."""
-    folder = tmp_path_factory.mktemp("package") / "dist"
-    subprocess.run(["node", "build.mjs", "--dist", folder], cwd=CLIENT, check=True, capture_output=True)
-    return folder
+    from tests.e2e.react import Page
+    from tests.e2e.stand import Stand
 
 
 @pytest.fixture(scope="module", params=["18", "19"])
 def bundle(request: pytest.FixtureRequest, dist: Path) -> bytes:
-    """Bundle the page with a React, built for development, where strict mode mounts everything twice."""
+    """Bundle the page with each React, for development."""
     return bundled(dist, str(request.param), "development")
-
-
-def bundled(dist: Path, react: str, mode: str) -> bytes:
-    """Bundle the page with one of the Reacts."""
-    outfile = dist.parent / f"page-{react}-{mode}.js"
-    subprocess.run(["node", "e2e/bundle.mjs", outfile, react, mode, dist], cwd=CLIENT, check=True, capture_output=True)
-    return outfile.read_bytes()
-
-
-@pytest.fixture
-def stand(bundle: bytes) -> Iterator[Stand]:
-    """Serve the page."""
-    stand = Stand(POLICY)
-    stand.files |= {"/": ("text/html; charset=utf-8", PAGE), "/page.js": ("text/javascript; charset=utf-8", bundle)}
-    with stand.serving():
-        yield stand
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Start one browser; every test has an origin of its own in it."""
-    browser = Browser(tmp_path_factory.mktemp("chromium"), "")
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def page(stand: Stand, chromium: Browser) -> Iterator[Page]:
-    """Sign in and open the page; at the end, the console may not complain."""
-    page = Page(stand, chromium)
-    yield page
-    assert [problem for problem in chromium.problems() if page.expected not in problem] == []
-    chromium.driver.get("about:blank")
-
-
-class Page:
-    """The page in a browser.
-
-    Attributes:
-        expected: what the console may complain of.
-    """
-
-    def __init__(self, stand: Stand, browser: Browser) -> None:
-        self.stand = stand
-        self.expected = "nothing is wrong"
-        self.browser = browser
-        browser.base = stand.url
-        browser.problems()
-        self.browser.open("/enter")
-
-    def show(self, *parts: dict[str, Any]) -> None:
-        """Mount these parts and take others away, in one commit."""
-        self.browser.js("lab.show(arguments[0])", parts)
-
-    def unmount(self) -> None:
-        """Take everything away."""
-        self.browser.js("lab.unmount()")
-
-    def told(self, name: str, callback: str) -> list[dict[str, Any]]:
-        """List how often a part's callback was called."""
-        told: list[dict[str, Any]] = self.browser.js("return lab.told")
-        return [each for each in told if each["name"] == name and each["callback"] == callback]
-
-    def state(self, name: str = "badge") -> str:
-        """Tell what a badge shows."""
-        return self.browser.find(f"#{name}").text
-
-    def wait_for_state(self, state: str, name: str = "badge", timeout_s: float = 20) -> None:
-        """Wait until a badge shows a state."""
-        self.browser.wait(lambda: self.state(name).startswith(state), f"{state}, not {self.state(name)!r}", timeout_s)
-
-    def wait_for_messages(self, kind: str, count: int) -> None:
-        """Wait until that many messages of a kind arrived."""
-        self.browser.wait(lambda: len([m for m in self.stand.messages if m.get("kind") == kind]) >= count, f"{count} messages: {kind}")
-
-    def settle(self) -> None:
-        """Wait until whatever the page does at once is done and answered: a message sent after all of that was answered."""
-        self.browser.driver.execute_async_script(
-            "const done = arguments[0]; setTimeout(() => fetch('/settled', {method: 'POST'}).then(() => setTimeout(done)))"
-        )
 
 
 def test_strict_mode_starts_one_client(page: Page) -> None:
