@@ -15,6 +15,7 @@ from benchmarks.groups.latency import latency
 from benchmarks.groups.pages import pages
 from benchmarks.groups.servers import servers
 from benchmarks.groups.stored import stored
+from benchmarks.groups.streams import streams
 from benchmarks.groups.workers import workers
 from benchmarks.measure import HERE, LOAD_CORE
 from benchmarks.report import Report, machine, write
@@ -35,6 +36,7 @@ GROUPS: Final[dict[str, Group]] = {
     "batches": batches,
     "workers": workers,
     "servers": servers,
+    "streams": streams,
 }
 
 

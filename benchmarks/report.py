@@ -33,6 +33,7 @@ ORDER: Final = (
     "batches",
     "workers",
     "servers",
+    "streams",
 )
 """The groups as the pages show them."""
 

@@ -24,6 +24,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         lapsed: sessions whose ends are recorded under load.
         connections: for latency.
         batches: claims handed to a store at once.
+        streams: idle streams that a server holds open.
     """
 
     rounds: int = 5
@@ -34,9 +35,12 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: int = 100_000
     connections: tuple[int, ...] = (1, 8, 64, 512)
     batches: tuple[int, ...] = (1, 4, 16, 64, 256)
+    streams: int = 5_000
 
 
-QUICK = Scale(rounds=2, seconds=1, people=50, stored=(50, 100, 1_000), sampled=100, lapsed=200, connections=(1, 8), batches=(1, 16))
+QUICK = Scale(
+    rounds=2, seconds=1, people=50, stored=(50, 100, 1_000), sampled=100, lapsed=200, connections=(1, 8), batches=(1, 16), streams=50
+)
 
 
 class Goal(msgspec.Struct, frozen=True):
