@@ -53,10 +53,10 @@ function Heart({ part }) {
   return null
 }
 
-/** @param {{ done: (_?: any) => void }} props */
-function Answered({ done }) {
+/** @param {{ push: boolean, done: (_?: any) => void }} props */
+function Answered({ push, done }) {
   useHeartbeat({ onRefreshed: done })
-  useSession()
+  useSession({ push })
   return null
 }
 
@@ -95,12 +95,12 @@ const lab = {
     root = hydrateRoot(container, tree(parts), { onRecoverableError: (error) => lab.complaints.push(String(error)) })
     return html
   },
-  /** Mounts and takes away, so often, each time when the first beat was answered. @param {number} times */
+  /** Mounts and takes away, so often, each time when the first beat was answered; one in ten opens a stream. @param {number} times */
   async cycle(times) {
     for (let n = 0; n < times; n++) {
       await new Promise((done) => {
         root ??= createRoot(container)
-        flushSync(() => root?.render(createElement(Answered, { done })))
+        flushSync(() => root?.render(createElement(Answered, { push: n % 10 === 0, done })))
       })
       lab.unmount()
       // The client stops at the end of this turn.

@@ -25,6 +25,7 @@ import { UNKNOWN, current, hold, look, restart, watch } from "./shared.js"
  * @property {boolean} [enabled]  false holds no client, for as long as nobody is signed in; default true
  * @property {string | false} [login]  the sign-in page to go to at the end; default: stay
  * @property {string} [page]  what to call this page; default its path
+ * @property {boolean} [push]  false: don't listen to the server's own voice
  * @property {boolean} [debug]  console.debug every message
  * @property {(over: Over) => void} [onSessionExpired]  once, with the reason
  * @property {(answer: Answer) => void} [onRefreshed]  every answer
@@ -64,12 +65,20 @@ export function useSession({ enabled = true, tickMs, ...options } = {}) {
  */
 export function useHeartbeat({ endpoint, intervalMs, activityWindowMs, idleThresholdMs, enabled = true, ...options } = {}) {
   const activityWindow = activityWindowMs ?? idleThresholdMs
-  useHold({ ...options, endpoint: endpoint && prefix(endpoint), interval: intervalMs, activityWindow }, enabled)
+  useHold({ ...routes(endpoint), ...options, interval: intervalMs, activityWindow }, enabled)
   return actions
 }
 
-/** What comes before "/beat". A beat route by any other name is kept whole: what follows a # stays in the browser. */
-const prefix = (/** @type {string} */ endpoint) => (endpoint.endsWith("/beat") ? endpoint.slice(0, -5) : endpoint + "#")
+/**
+ * Where the other routes are is known by what comes before "/beat". A beat route by another name has no others: it is kept whole, for what
+ * follows a # stays in the browser.
+ * @param {string} [endpoint]
+ * @returns {Options}
+ */
+function routes(endpoint) {
+  if (!endpoint || endpoint.endsWith("/beat")) return { endpoint: endpoint?.slice(0, -5) }
+  return { endpoint: endpoint + "#", push: false }
+}
 
 const unknown = () => UNKNOWN
 

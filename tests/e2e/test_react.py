@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.react import BADGE, HEART, bundled
+from tests.e2e.react import BADGE, HEART, QUIET, bundled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +127,16 @@ def test_the_end_is_told_once_and_leaves_the_page_alone(page: Page) -> None:
     page.expected = "status of 401"
 
 
+def test_an_end_from_elsewhere_is_told_at_once(page: Page) -> None:
+    """Nobody asks; the server says so itself."""
+    page.show({**BADGE, "options": {"dialog": False}}, {**HEART, "options": {}})
+    page.browser.wait(lambda: len(page.told("heart", "refreshed")) == 2, "the answer to the beat, and what a stream begins with")
+    page.stand.end_session()
+    page.wait_for_state("ended")
+    assert [message["kind"] for message in page.stand.messages] == ["beat"]
+    assert [told["reason"] for told in page.told("heart", "expired")] == ["revoked"]
+
+
 def test_whoever_signs_in_again_starts_anew(page: Page) -> None:
     """After the end, `restart` begins a new view under the new session, without a new page."""
     page.show({**BADGE, "options": {"login": False, "dialog": False}})
@@ -143,7 +153,7 @@ def test_whoever_signs_in_again_starts_anew(page: Page) -> None:
 
 def test_only_who_asks_is_rendered_each_second(page: Page) -> None:
     """A countdown renders itself; its neighbour is rendered only when the server answered."""
-    page.show({**BADGE, "name": "still"}, {**BADGE, "name": "ticking", "options": {"tickMs": 100}})
+    page.show({**BADGE, "name": "still"}, {**BADGE, "name": "ticking", "options": {**QUIET, "tickMs": 100}})
     page.wait_for_state("active", "still")
     page.settle()
     before = page.browser.js("return lab.renders.still")
