@@ -97,7 +97,7 @@ const NAMES = /** @type {Record<string, string>} */ ({
 /** @param {any[]} effects */
 const words = (effects) =>
   effects
-    .filter(({ type }) => type !== "timer" && type !== "state")
+    .filter(({ type, body }) => type !== "timer" && type !== "state" && body !== null)
     .map(({ type, body, path }) => (type === "send" ? "send " + (path === "/end" ? "end" : body.kind) : (NAMES[type] ?? "tell `" + type + "`")))
 
 /** @type {Map<string, Set<string>>} */

@@ -22,7 +22,7 @@ export const assemble = (createUI) => (options = {}) =>
     const { endpoint = "/session" } = options
     const ui = options.dialog === false ? undefined : createUI?.(say, options.texts)
     const queue = createQueue(name)
-    const push = options.push === false ? undefined : receive(endpoint + "/events", hear)
+    const push = options.push === false ? undefined : receive(endpoint + "/events", hear, () => say("check"))
     const ending = createEnding(options, ui)
     /** @type {AbortController | undefined} */
     let leaving
@@ -45,6 +45,7 @@ export const assemble = (createUI) => (options = {}) =>
         if (!signal.aborted) ending.depart(over, isQuiet, signal)
       },
       redirect: ending.redirect,
+      freeze: push?.close,
       close() {
         push?.close()
         leaving?.abort()

@@ -36,7 +36,7 @@
  * @import { Answer, Effect, Event } from "./types.js"
  * @import { Draft, State } from "./state.js"
  */
-import { TICK, advance, does, draft, lag, look } from "./state.js"
+import { SLACK, TICK, advance, does, draft, lag, look } from "./state.js"
 import { AGAIN, BEAT, CHECK, END, EXTEND, LEAVE, answered, ask, finish, heard, message, speak, unwarn, want, warn } from "./talk.js"
 export { countdown, initial, look } from "./state.js"
 
@@ -68,6 +68,8 @@ export function step(state, event, now) {
     unwarn(s)
     ask(s, BEAT)
   }
+  // All tabs wake from sleep at once; those that follow let one ask first.
+  if (type === "timer" && !s.onScreen && s.at > s.timerAt + SLACK) s.retryAt = Math.max(s.retryAt, s.at + lag(s))
   // A tab that runs another version of this may say what we don't know.
   const record = /** @type {((s: Draft, event: Event) => void) | undefined} */ (EVENTS[type])
   record?.(s, event)
@@ -102,9 +104,12 @@ const EVENTS = {
     leave(s, "terminated")
     s.phase = "stop"
   },
-  navigated(s, { view }) {
-    // The person, the deadline and whatever is on its way stay; the page is another.
-    if (s.wasSeen && !s.hasLeft) does(s, "keep", { body: message(s, LEAVE, "terminated") })
+  navigated(s, { view, scrollPct }) {
+    // The person, the deadline and whatever is on its way stay; the page is another. One that passed by untold is not worth a word.
+    const wasBrief = s.visibleMs < AGAIN
+    const isWorth = s.wasSeen && !s.hasLeft && (s.seq || !wasBrief)
+    does(s, "keep", { body: isWorth ? message(s, LEAVE, "terminated") : null, scrollPct })
+    if (wasBrief) s.retryAt = Math.max(s.retryAt, s.at + AGAIN)
     s.view = view
     s.seq = s.visibleMs = s.activeMs = s.inputVisibleMs = s.stepMs = 0
     s.nextBeatAt = Infinity
@@ -122,12 +127,14 @@ const EVENTS = {
     if (!s.isWarned) s.evidenceAt = Math.max(s.evidenceAt, s.at - ageMs)
   },
   timer() {},
+  freeze() {},
   stay(s) {
     s.evidenceAt = s.at
     ask(s, EXTEND)
   },
   dismiss(s) {
-    s.dismissed = true
+    // Said of this warning, not of one to come.
+    s.dismissed ||= s.isWarned
     unwarn(s)
   },
   check: (s) => ask(s, CHECK),
@@ -137,7 +144,13 @@ const EVENTS = {
   end: (s) => ask(s, END),
   answer: outcome,
   failed: outcome,
-  over: (s, { over }) => finish(s, over),
+  over(s, { over, body, ageMs = 0, isOld }) {
+    const isAnswer = body === s.inFlight
+    if (isAnswer) s.inFlight = null
+    // Whoever was heard alive after that was asked has signed in again, and this is the old session's end.
+    if ((body && !isAnswer) || s.at - ageMs < s.heardAt) ask(s, CHECK)
+    else finish(s, over, { ageMs, isOld })
+  },
   ride(s) {
     if (!s.onScreen || s.inFlight) return
     s.ridesAt = s.evidenceAt
@@ -154,7 +167,8 @@ const EVENTS = {
       // Its own ramp goes on; without one yet, the other's answer will do.
       s.nextBeatAt = s.stepMs ? s.visibleMs + s.stepMs : Infinity
     }
-    s.follows = true
+    // Without views it is the server that spoke, to all of us.
+    if (views) s.follows = true
     answered(s, answer, CHECK, ageMs)
   },
   waits(s, { retryAfterMs, retryInMs }) {
@@ -172,7 +186,8 @@ const EVENTS = {
 function renew(s, view) {
   unwarn(s)
   const { effects, at, notBefore, stateName } = s
-  Object.assign(s, draft({ ...s.options, view }), { effects, at, notBefore, stateName })
+  const wanted = wantsEnd(s) ? END : 0
+  Object.assign(s, draft({ ...s.options, view }), { effects, at, notBefore, stateName, wanted })
 }
 
 /** @param {Draft} s */
@@ -184,6 +199,9 @@ function show(s) {
   ask(s, BEAT)
 }
 
+/** Somebody signed out, and nobody has confirmed it yet. @param {Draft} s */
+const wantsEnd = (s) => s.wanted === END || (!!s.inFlight && s.telling === END)
+
 /**
  * @param {Draft} s
  * @param {string} lifecycle
@@ -192,7 +210,7 @@ function leave(s, lifecycle) {
   s.onScreen = false
   // What a hidden page still wanted to ask, its return asks anyway.
   if (s.wanted <= BEAT) s.wanted = 0
-  if (s.wasSeen && !s.hasLeft) does(s, "beacon", { body: message(s, LEAVE, lifecycle) })
+  if (s.wasSeen && !s.hasLeft) does(s, "beacon", { path: wantsEnd(s) ? "/end" : "/beat", body: message(s, LEAVE, lifecycle) })
   if (!s.hasLeft) s.leftAt = s.at
   s.hasLeft = true
 }
@@ -223,10 +241,12 @@ function judge(s, answer) {
   const deadline = heardAt + answer.expiresInMs
   const warnAt = heardAt + answer.warnInMs
   const latchAt = Math.min(warnAt, deadline - LATCH)
+  // A server that lets a session live on with nothing left of it is asked less and less.
+  const againMs = Math.min(WATCH, AGAIN * 2 ** s.emptyAnswers)
   if (s.inFlight) {
     // Its outcome comes first.
   } else if (at >= deadline) {
-    if (at >= heardAt + AGAIN) want(s, CHECK)
+    if (at >= heardAt + againMs) want(s, CHECK)
   } else if (s.onScreen && at >= latchAt && s.evidenceAt > s.toldAt && Math.abs(deadline - s.latchedFor) > AGAIN) {
     // Once for each deadline: where beats move nothing, typing must not turn into a stream of them.
     s.latchedFor = deadline
@@ -237,5 +257,5 @@ function judge(s, answer) {
     if (at < s.retryAt || (!s.wanted && at < heardAt + FRESH)) warn(s)
     else want(s, CHECK)
   }
-  return at >= deadline ? [heardAt + AGAIN] : [deadline, latchAt, warnAt, heardAt + WATCH]
+  return at >= deadline ? [heardAt + againMs] : [deadline, latchAt, warnAt, heardAt + WATCH]
 }

@@ -2,14 +2,18 @@
  * The server's own voice (`GET /session/events`): an end from elsewhere is known at once. One stream for all tabs; whoever has the lock holds it and tells the
  * others. It spares no beat, and its failing costs none: a browser without locks, a server without the route do without.
  *
- * @import { Answer, Over } from "./types.js"
+ * @import { Answer } from "./types.js"
  */
+
+/** A stream that was refused (a server that starts, one too many) is tried again after this long, more or less. */
+const REFUSED_FOR = 60_000
 
 /**
  * @param {string} url
- * @param {(event: { type: "heard", answer: Answer } | { type: "over", over: Over }) => void} hear
+ * @param {(answer: Answer) => void} hear
+ * @param {() => void} check  the stream's session is over; whether it is also the page's, only the page's cookie can tell
  */
-export function receive(url, hear) {
+export function receive(url, hear, check) {
   /** @type {AbortController | undefined} */
   let waiting
   /** Also before the page goes into the back/forward cache, which an open stream would forbid. */
@@ -26,13 +30,17 @@ export function receive(url, hear) {
         const end = () => done(source.close())
         const on = (/** @type {string} */ name, /** @type {(data: any) => void} */ handle) =>
           source.addEventListener(name, ({ data }) => handle(JSON.parse(data)))
-        on("state", (answer) => hear({ type: "heard", answer }))
-        on("ended", (over) => {
-          end()
-          hear({ type: "over", over })
+        on("state", hear)
+        on("ended", () => {
+          close()
+          check()
         })
+        // A lost connection the browser takes up again by itself; a refusal it takes for the last word. The lock stays ours meanwhile, so
+        // that the other tabs needn't be refused, too.
+        source.onerror = () => {
+          if (source.readyState === 2) setTimeout(close, REFUSED_FOR * (0.5 + Math.random()))
+        }
         signal.addEventListener("abort", end)
-        // Refused for good, a lost connection mends itself: the lock stays ours, so that the other tabs needn't be refused, too.
       })
     navigator.locks.request(url, { signal }, hold).catch(() => {})
   }

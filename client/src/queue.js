@@ -29,7 +29,11 @@ export function createQueue(name) {
       kept = JSON.parse(localStorage[name]).filter((/** @type {Kept} */ { body, at }) => body && now - at < LONGEST)
     } catch {}
     change(now)
-    while (kept[MOST] || new Blob([(text = JSON.stringify(kept))]).size > LARGEST) kept.shift()
+    while (kept[MOST] || new Blob([(text = JSON.stringify(kept))]).size > LARGEST) {
+      // First goes what its own view has said better since, then the oldest.
+      const i = kept.findIndex(({ body }, at) => kept.some((later, after) => after > at && later.body.view === body.view))
+      kept.splice(Math.max(0, i), 1)
+    }
     try {
       if ((localStorage[name] ?? "[]") === text) return
       delete localStorage[name]

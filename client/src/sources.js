@@ -3,15 +3,17 @@
  * document passes first; capture, passive, gone after stop(). Never `unload` or `beforeunload`: they shut the page out
  * of the back/forward cache.
  *
- * @import { Body, Event as MachineEvent } from "./types.js"
+ * @import { Event as MachineEvent } from "./types.js"
  */
 
 /** Input is told to the machine at most this often. */
 const EVERY = 1_000
 /** A scroll this soon after a person's input is theirs. */
 const FOLLOWS = 1_000
-/** Pixels a pointer must have moved. */
+/** Pixels a pointer must have moved since it last counted. */
 const MOVED = 3
+/** So long a page that changed without loading may need until it is itself. */
+const SETTLES = 1_000
 
 /**
  * @param {(event: MachineEvent, at?: number) => void} emit
@@ -31,6 +33,7 @@ export function listen(emit, clock, newView) {
   on("visibilitychange prerenderingchange", begin)
   // A frozen page comes back hidden: nothing to say, but timers were lost, and the deadline may have passed.
   on("focus resume", () => emit({ type: "timer" }))
+  on("freeze", () => emit({ type: "freeze" }))
   on("online", () => emit({ type: "online" }))
   on("pagehide", ({ persisted }) => {
     emit({ type: "pagehide" })
@@ -43,9 +46,12 @@ export function listen(emit, clock, newView) {
     emit({ type: "restored", view: newView(), visible: isVisible() })
   })
   let deepest = 0
-  /** How deep the page was seen. @param {Body} [last]  words about a page that is gone already: nothing new can be measured */
-  const measure = (last) => {
-    if (last?.kind === "leave") return deepest
+  /** A page that has just changed without loading still has the old one's title and height. */
+  let settledAt = 0
+  const isSettled = () => clock() >= settledAt
+  /** How deep the page was seen. */
+  const measure = () => {
+    if (!isSettled()) return
     const { scrollTop, clientHeight, scrollHeight } = document.documentElement
     return (deepest = Math.max(deepest, Math.min(100, Math.round(((scrollTop + clientHeight) / scrollHeight) * 100)) || 0))
   }
@@ -56,13 +62,15 @@ export function listen(emit, clock, newView) {
   const follow = () => {
     if (path === location.pathname) return
     path = location.pathname
-    emit({ type: "navigated", view: newView() })
+    settledAt = clock() + SETTLES
+    const scrollPct = deepest
     deepest = 0
+    emit({ type: "navigated", view: newView(), scrollPct })
   }
   on("popstate", follow)
   const { navigation } = /** @type {{ navigation?: EventTarget }} */ (window)
   if (navigation) on("currententrychange", follow, navigation)
-  return { ...listenToInput(on, emit, clock), begin, measure, follow, stop: () => stop.abort() }
+  return { ...listenToInput(on, emit, clock), begin, measure, isSettled, follow, stop: () => stop.abort() }
 }
 
 /**
@@ -76,7 +84,7 @@ function listenToInput(on, emit, clock) {
   let toldAt = 0
   let pendingAt = 0
   let touchedAt = 0
-  /** @type {number | undefined} */
+  /** @type {number[] | undefined} */
   let position
 
   const flush = () => {
@@ -85,21 +93,23 @@ function listenToInput(on, emit, clock) {
     pendingAt = 0
     emit({ type: "input" }, toldAt)
   }
-  const count = (/** @type {Event} */ { isTrusted }) => {
+  const count = (/** @type {Event} */ { isTrusted, type }) => {
     if (!isTrusted || isQuiet) return
-    touchedAt = clock()
-    if (touchedAt - toldAt >= EVERY) flush()
-    pendingAt = touchedAt
-    if (touchedAt - toldAt >= EVERY) flush()
+    const at = clock()
+    // A scroll follows what a hand did, and gives no licence to the next one: a page that scrolls itself is nobody's activity.
+    if (type !== "scroll") touchedAt = at
+    else if (at - touchedAt >= FOLLOWS) return
+    if (at - toldAt >= EVERY) flush()
+    pendingAt = at
+    if (at - toldAt >= EVERY) flush()
   }
-  on("pointerdown keydown wheel touchstart click input", count)
+  on("pointerdown keydown wheel touchstart touchmove click input scroll", count)
   // Browsers send pointermove without movement when the page changes under a resting mouse.
   on("pointermove", (event) => {
-    const next = event.screenX + event.screenY * 1e5
-    if (Math.abs(next - (position ?? next)) > MOVED) count(event)
-    position = next
+    const { screenX, screenY } = event
+    if (position && Math.hypot(screenX - position[0], screenY - position[1]) <= MOVED) return
+    if (position) count(event)
+    position = [screenX, screenY]
   })
-  // A page that scrolls itself is nobody's activity.
-  on("scroll", (event) => clock() - touchedAt < FOLLOWS && count(event))
   return { flush, quiet: (/** @type {boolean} */ on) => void (isQuiet = on) }
 }

@@ -39,6 +39,7 @@ export const draft = (options) => ({
   toldAt: 0,
   lastAnswer: /** @type {Answer | null} */ (null),
   heardAt: 0,
+  emptyAnswers: 0,
   nextBeatAt: Infinity,
   stepMs: 0,
   ridesAt: 0,

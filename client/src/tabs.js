@@ -26,8 +26,7 @@ export function joinTabs(name, hear) {
     channel = undefined
   }
   const join = () => {
-    leave()
-    if (!globalThis.BroadcastChannel) return
+    if (channel || !globalThis.BroadcastChannel) return
     channel = new BroadcastChannel(name)
     channel.onmessage = ({ data }) => {
       hasCompany = true

@@ -82,15 +82,19 @@ export function heard(s, outcome) {
   const { telling } = s
   s.inFlight = null
   if (outcome.type === "failed") {
-    const { message, status, random, retryAfterMs = 0 } = outcome
+    const { message, status, random, retryAfterMs = 0, patienceMs } = outcome
     if (telling !== BEAT || s.onScreen) want(s, telling)
-    const retryInMs = Math.max(retryAfterMs, AGAIN, random * Math.min(LONGEST, BACKOFF * 2 ** s.failures++))
+    const backoff = patienceMs ?? random * Math.min(LONGEST, BACKOFF * 2 ** s.failures)
+    s.failures++
+    // Our own patience ends before the session does.
+    const leftMs = s.lastAnswer ? s.heardAt + s.lastAnswer.expiresInMs - s.at : Infinity
+    const retryInMs = Math.max(retryAfterMs, AGAIN, leftMs > 0 ? Math.min(backoff, leftMs / 2) : backoff)
     s.notBefore = s.at + retryAfterMs
     s.retryAt = s.at + retryInMs
     does(s, "error", { detail: { message, status, retryInMs, retryAfterMs } })
     if (s.isWarned) warn(s)
   } else if (outcome.type === "answer") {
-    if (telling === END) finish(s, { reason: outcome.answer.reason ?? "signed_out" })
+    if (telling === END) finish(s, /** @type {Over} */ (outcome.answer))
     else {
       s.follows = false
       answered(s, outcome.answer, telling)
@@ -108,12 +112,14 @@ export function answered(s, answer, telling, ageMs = 0) {
   s.failures = s.retryAt = s.notBefore = 0
   s.lastAnswer = answer
   s.heardAt = s.at - ageMs
+  s.emptyAnswers = answer.expiresInMs ? 0 : s.emptyAnswers + 1
   if (telling > CHECK) s.toldAt = s.tellingAt
   if (telling > CHECK || s.nextBeatAt === Infinity) {
     s.stepMs = Math.min(answer.nextBeatMs || INTERVAL, s.options.interval || Infinity)
     s.nextBeatAt = s.visibleMs + s.stepMs
   }
-  does(s, "refreshed", { detail: answer })
+  // A page that nobody has seen hears, and does nothing about it.
+  if (s.wasSeen) does(s, "refreshed", { detail: answer })
   const due = !answer.warnInMs
   if (telling === EXTEND || (s.isWarned && !due)) does(s, "extended")
   // An extension that moved nothing must not trap anybody in the dialog.
@@ -125,11 +131,12 @@ export function answered(s, answer, telling, ageMs = 0) {
 /**
  * @param {Draft} s
  * @param {Over} over
+ * @param {{ ageMs?: number, isOld?: boolean }} [facts]  how long ago that was asked, and whether the other tabs know
  */
-export function finish(s, over) {
+export function finish(s, over, facts) {
   unwarn(s)
   s.phase = "ended"
-  does(s, "ended", { detail: over })
+  does(s, "ended", { detail: over, ...facts })
 }
 
 /** @param {Draft} s */

@@ -56,10 +56,11 @@ async function attempt(url, body, full, timeout) {
   }
   /** @type {Outcome} */
   let outcome = { type: "failed", body, message: message ?? "HTTP " + status, status, retryAfterMs, random: Math.random() }
-  if (status === 401) outcome = { type: "over", over: { reason: "no_session", ...answer } }
+  // Whatever else stands between us and the server may say 401; only ours gives a reason. An application's own path (`#`) needs none.
+  if (status === 401 && (answer?.reason || url.includes("#"))) outcome = { type: "over", over: { reason: "no_session", ...answer }, body }
   // The answer to a sign-out (it travels as a `leave`) carries no deadline any more.
-  else if (status === 200 && (answer?.expiresInMs >= 0 || body.kind === "leave")) outcome = { type: "answer", body, answer }
-  else if (REFUSED.test(String(status))) outcome.retryAfterMs = REFUSED_FOR
+  else if (status === 200 && (body.kind === "leave" ? answer?.reason : answer?.expiresInMs >= 0)) outcome = { type: "answer", body, answer }
+  else if (REFUSED.test(String(status))) outcome.patienceMs = REFUSED_FOR
   return { outcome, status, answer }
 }
 
@@ -72,7 +73,7 @@ async function attempt(url, body, full, timeout) {
 export function sendBeacon(url, body, lost = () => {}) {
   const blob = new Blob([JSON.stringify(body)], { type: "text/plain" })
   if (!navigator.onLine) lost()
-  else if (!navigator.sendBeacon(url, blob)) post(url, body, TIMEOUT).catch(lost)
+  else if (!navigator.sendBeacon?.(url, blob)) post(url, body, TIMEOUT).catch(lost)
 }
 
 /**

@@ -43,26 +43,28 @@
  * @typedef {Countdown & Totals & { tab: string }} Snapshot
  *
  * @typedef {{ type: "answer", answer: Answer, body: Body }
- *   | { type: "over", over: Over }
- *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number
- *     }} Outcome
+ *   | { type: "over", over: Over, body?: Body, ageMs?: number, isOld?: boolean }
+ *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number, patienceMs?: number
+ *     }} Outcome  `patienceMs`: our own, instead of the backoff
  * @typedef {{ type: "ride" | "dismiss" }
  *   | { type: "heard", answer: Answer, ageMs: number, views?: string[] }
  *   | { type: "waits", retryInMs: number, retryAfterMs: number }
  *   | { type: "evidence", ageMs: number }
- *   | { type: "over", over: Over }} Overheard  what tabs tell each other
- * @typedef {{ type: "hidden" | "online" | "pagehide" | "input" | "timer"
+ *   | { type: "over", over: Over, ageMs: number, isOld: boolean, body?: undefined }} Overheard  what tabs tell each other
+ * @typedef {{ type: "hidden" | "online" | "pagehide" | "freeze" | "input" | "timer"
  *   | "stay" | "dismiss" | "check" | "beat" | "end" | "stop" }
- *   | { type: "visible" | "navigated", view: string } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
+ *   | { type: "visible", view: string } | { type: "navigated", view: string, scrollPct: number } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
  *
  * @typedef {{ type: "send", path: string, body: Body }
- *   | { type: "beacon" | "keep" | "ride" | "will", body: Body }
+ *   | { type: "beacon", path: string, body: Body }
+ *   | { type: "keep", body: Body | null, scrollPct: number }
+ *   | { type: "ride" | "will", body: Body }
  *   | { type: "timer", at: number }
  *   | { type: "warn" } | { type: "unwarn" } | { type: "redirect" }
  *   | Emitted} Effect
  * @typedef {{ type: "state" | "expiring" | "extended" }
  *   | { type: "refreshed", detail: Answer }
- *   | { type: "ended", detail: Over }
+ *   | { type: "ended", detail: Over, ageMs?: number, isOld?: boolean }
  *   | { type: "error", detail: { message: string, status?: number, retryInMs: number, retryAfterMs: number } }} Emitted
  *   without detail the snapshot is told
  *
@@ -71,7 +73,7 @@
  * @typedef {object} Host  what the engine offers its parts
  * @property {string} name  of this client in the browser's storage, locks and channels
  * @property {(type: Saying) => void} say
- * @property {(event: { type: "heard", answer: Answer } | { type: "over", over: Over }) => void} hear  what the server said without being asked
+ * @property {(answer: Answer) => void} hear  what the server said without being asked
  *
  * @typedef {Partial<{
  *   warn: (snapshot: Snapshot) => void
@@ -84,6 +86,7 @@
  *   drop: () => void
  *   state: (snapshot: Snapshot) => void
  *   will: (body?: object) => void
+ *   freeze: () => void
  *   close: () => void
  *   [type: string]: any
  * }>} Parts  what effects look like; a part that is missing shows nothing

@@ -138,7 +138,7 @@ describe("words that nobody heard", () => {
     await failOnce(session)
     page.go("/second")
     const second = session.state().view
-    await until(() => session.state().visibleMs > 50, "some reading")
+    await until(() => session.state().visibleMs > 1_000, "some reading")
     page.go("/third")
     await until(() => session.state().visibleMs > 50, "some reading")
     program.reply = LIVES

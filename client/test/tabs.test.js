@@ -245,3 +245,90 @@ describe("a page that changes without loading", () => {
     assert.deepEqual([beat.view, beat.activeMs, beat.visibleMs], ["view-2", 3_000, 3_000])
   })
 })
+
+describe("an end that may be another session's", () => {
+  const signedInAgain = () => createPage({ lag: SECOND }).on("visible").answer().wait(MINUTE).on("check").answer().clear()
+
+  test("is asked about, if somebody was heard alive after it was asked for", () => {
+    const page = signedInAgain().wait(SECOND).on({ ...over, ageMs: 5 * SECOND, isOld: true })
+    assert.deepEqual([page.kinds(), page.all("ended")], [["check"], []])
+    page.answer()
+    assert.equal(page.look().state, "active")
+  })
+
+  test("is believed, if nobody was", () => {
+    const page = signedInAgain().wait(MINUTE).on({ ...over, ageMs: SECOND, isOld: true })
+    assert.deepEqual(page.all("ended").map(({ isOld }) => isOld), [true])
+  })
+
+  test("the answer to a message is no different: one that another tab overtook is asked again", () => {
+    const page = signedInAgain().on("check").wait(8 * SECOND)
+    page.on({ type: "heard", answer: answer(), ageMs: 0, views: [] }).clear().hear({ ...over, ageMs: 8 * SECOND })
+    assert.deepEqual([page.kinds(), page.all("ended")], [["check"], []])
+    page.hear({ ...over, ageMs: 0 })
+    assert.equal(page.all("ended").length, 1)
+  })
+
+  test("what was asked before the back/forward cache says nothing about the page that came back", () => {
+    const page = signedInAgain().on("check")
+    const { inFlight } = page.state
+    page.on("pagehide").on({ type: "restored", view: "view-2", visible: true }).answer().clear()
+    page.on({ ...over, body: inFlight, ageMs: MINUTE })
+    assert.deepEqual([page.kinds(), page.all("ended")], [["check"], []])
+  })
+})
+
+describe("in a crowd", () => {
+  test("hidden tabs that wake from sleep together let one ask for all", () => {
+    const browser = createBrowser(20)
+    browser.all("visible")
+    browser.all("hidden")
+    browser.wait(MINUTE)
+    browser.requests.length = 0
+    for (const tab of browser.tabs) tab.sleep(60 * MINUTE)
+    browser.wait(10 * SECOND)
+    assert.ok(browser.requests.length <= 2, browser.requests.length + " requests")
+  })
+
+  test("a dismissal of an old warning hides no new one", () => {
+    const page = createPage({ lag: SECOND }).on("visible").answer({ nextBeatMs: 60 * MINUTE }).on("dismiss").wait(18 * MINUTE)
+    page.answer({ expiresInMs: 2 * MINUTE, warnInMs: 0 })
+    assert.equal(page.all("warn").length, 1)
+  })
+
+  test("a tab nobody has seen listens, and does nothing about it", () => {
+    const page = createPage({ lag: SECOND }).on({ type: "heard", answer: answer(), ageMs: 0, views: [] })
+    assert.deepEqual(page.all("refreshed", "send"), [])
+    assert.equal(page.look().state, "active")
+  })
+})
+
+describe("patience", () => {
+  test("a server that lets a session live on with nothing left is asked less and less", () => {
+    const page = createPage().replies({ type: "answer", answer: answer({ expiresInMs: 0, warnInMs: 0 }) }).on("visible").wait(MINUTE)
+    assert.ok(page.sent().length < 12, String(page.sent().length))
+  })
+
+  test("our own ends before the session does; a person's choice does not wait for it at all", () => {
+    const page = createPage().on("visible").answer({ expiresInMs: 2 * MINUTE, warnInMs: MINUTE }).on("check")
+    page.hear({ ...dead, status: 403, patienceMs: 300 * SECOND }).clear()
+    page.on("stay")
+    assert.deepEqual(page.kinds(), ["extend"])
+    page.hear({ ...dead, status: 403, patienceMs: 300 * SECOND }).clear().wait(MINUTE)
+    assert.deepEqual(page.kinds(), ["extend"])
+  })
+
+  test("pages that fly by are told once a second, and those nobody was told of leave nothing", () => {
+    const page = createPage().replies({ type: "answer", answer: answer() }).on("visible").wait(5 * SECOND).clear()
+    for (let i = 0; i < 40; i++) page.on({ type: "navigated", view: "fly-" + i, scrollPct: 0 }).wait(50)
+    assert.ok(page.sent().length <= 4, String(page.sent().length))
+    assert.ok(page.all("keep").filter(({ body }) => body).length <= 4)
+  })
+
+  test("a sign-out that nobody confirmed goes with the last words, and is asked again on return", () => {
+    const page = createPage().on("visible").answer().on("end").hear(dead).on("pagehide")
+    assert.equal(page.all("beacon").at(-1)?.path, "/end")
+    page.clear().on({ type: "restored", view: "view-2", visible: true })
+    assert.deepEqual(page.all("send").map(({ path }) => path), ["/end"])
+  })
+})

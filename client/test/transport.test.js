@@ -38,9 +38,9 @@ test("a 200 is an answer, and the message is JSON with the header that no form c
   assert.deepEqual(JSON.parse(got.body), { ...body, tab: "t" })
 })
 
-test("a 401 is the end, with the server's reason, or none", async () => {
+test("a 401 with the server's reason is the end; one without is somebody else's, and trouble", async () => {
   assert.deepEqual((await ask({ status: 401, body: '{"reason": "absolute"}' })).over, { reason: "absolute" })
-  assert.deepEqual((await ask({ status: 401, body: "<html>" })).over, { reason: "no_session" })
+  for (const body of ["<html>", "", "{}", "null"]) assert.equal((await ask({ status: 401, body })).type, "failed", body)
 })
 
 test("a message that a new id overtook is sent again with it, once, before the end is believed", async () => {
@@ -65,10 +65,10 @@ test("a Retry-After that is absurd or a date is no promise", async () => {
 
 test("a refusal that would only repeat is left alone for minutes", async () => {
   for (const status of [400, 403, 404, 405, 413, 415, 422]) {
-    const { type, retryAfterMs, message } = await ask({ status, body: '{"detail": "no"}' })
-    assert.deepEqual([type, retryAfterMs, message], ["failed", 300_000, "no"])
+    const { type, patienceMs, retryAfterMs, message } = await ask({ status, body: '{"detail": "no"}' })
+    assert.deepEqual([type, patienceMs, retryAfterMs, message], ["failed", 300_000, 0, "no"])
   }
-  for (const status of [408, 425, 500, 502]) assert.equal((await ask({ status })).retryAfterMs, 0)
+  for (const status of [408, 425, 500, 502]) assert.equal((await ask({ status })).patienceMs, undefined)
 })
 
 test("a page of HTML or half an answer is trouble, not an end", async () => {

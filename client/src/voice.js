@@ -1,0 +1,98 @@
+/**
+ * What the machine says, in the page's words: its name, its title, how far it was scrolled. And the ways it goes out.
+ *
+ * @import { Body, Event, Options, Parts } from "./types.js"
+ */
+import { plain } from "./text.js"
+import { send, sendBeacon } from "./transport.js"
+
+/**
+ * @typedef {object} Page  what a voice needs to know
+ * @property {Options} options
+ * @property {string} tab
+ * @property {ReturnType<typeof import("./tabs.js").joinTabs>} tabs
+ * @property {ReturnType<typeof import("./sources.js").listen>} sources
+ * @property {() => number} clock
+ * @property {(name: string, detail: object) => void} emit
+ * @property {(event: Event) => void} dispatch
+ * @property {() => Parts} parts
+ */
+
+/** @param {Page} page */
+export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch, parts }) {
+  const { endpoint = "/session", page = () => location.pathname, debug } = options
+  let pageName = ""
+  const nameOfPage = () => {
+    // The application's own function may fail; the page keeps its name then.
+    try {
+      pageName = plain(typeof page === "string" ? page : page(), 1_024)
+    } catch {}
+    return pageName
+  }
+  nameOfPage()
+
+  const fill = (/** @type {Body} */ body) => ({
+    ...body,
+    lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
+    tab,
+    page: nameOfPage(),
+    title: sources.isSettled() ? plain(document.title, 300) : undefined,
+    scrollPct: sources.measure(),
+  })
+  const told = (/** @type {object} */ message) => {
+    if (debug) console.debug("stillhere", message)
+    emit("message", message)
+  }
+  /** Never sooner than the server asks, or the last seconds before a deadline would be a stream of beats. @param {any} answer */
+  const stretch = (answer) => {
+    const { nextBeatMs: next, idleInMs } = answer
+    if (options.stretch?.()) answer.nextBeatMs = Math.max(next, Math.min(next * 2, idleInMs / 2))
+  }
+
+  /** @param {string} path @param {Body} body @param {number} failures */
+  const speak = async (path, body, failures) => {
+    const from = clock()
+    const own = fill(body)
+    // What nobody answers is not made heavier.
+    const riders = body.kind === "check" || failures ? [] : await tabs.collect()
+    const others = [...(parts().owed?.() ?? []), ...riders]
+    const { outcome, ...facts } = await send(endpoint + path, body, others[0] ? { beats: [...others, own] } : own)
+    const ageMs = clock() - from
+    told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(ageMs) })
+    if (outcome.type === "answer") {
+      parts().drop?.()
+      stretch(outcome.answer)
+      if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
+    } else if (facts.status === 422) parts().drop?.()
+    else if (outcome.type === "failed") parts().keep?.({ ...own, ageMs: (own.ageMs ?? 0) + Math.round(ageMs) })
+    dispatch(outcome.type === "over" ? { ...outcome, ageMs } : outcome)
+  }
+
+  return {
+    /** @param {{ path: string, body: Body }} effect @param {number} failures */
+    send: ({ path, body }, failures) =>
+      speak(path, body, failures).catch((error) =>
+        dispatch({ type: "failed", body, message: String(error), random: Math.random() }),
+      ),
+    /** @param {{ path: string, body: Body }} effect @param {number} failures */
+    beacon({ path, body }, failures) {
+      const own = fill(body)
+      parts().will?.()
+      // Where the last message found nobody, a beacon may find nobody either, and would not say so.
+      const keep = () => parts().keep?.(own)
+      sendBeacon(endpoint + path, own, keep)
+      if (failures) keep()
+      told({ kind: body.kind, body: own, via: "beacon", ms: 0 })
+      if (own.idleMs !== undefined) tabs.tell({ type: "evidence", ageMs: own.idleMs })
+    },
+    /** Words of the page that was left, under the name it had. @param {{ body: Body | null, scrollPct: number }} effect */
+    keep({ body, scrollPct }) {
+      if (body) parts().keep?.({ ...body, tab, page: pageName, scrollPct })
+      nameOfPage()
+    },
+    /** @param {{ body: Body }} effect */
+    ride: ({ body }) => tabs.tell({ type: "body", body: fill(body) }),
+    /** @param {{ body: Body }} effect */
+    will: ({ body }) => parts().will?.(fill(body)),
+  }
+}
