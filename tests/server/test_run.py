@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -48,6 +50,17 @@ def test_serve_has_no_demo_pages(tmp_path: Path) -> None:
                 urllib.request.urlopen(f"{program.url}{path}")
             assert caught.value.code in {404, 405}
             caught.value.close()
+
+
+def test_it_makes_room_for_streams_and_says_where_there_is_none() -> None:
+    """Open files are raised to what streams need, as far as the system allows; it takes no more streams than there is room for."""
+    script = (
+        "import resource as r; from stillhere.server.run import _room_for; r.setrlimit(r.RLIMIT_NOFILE, (256, 3_000)); "
+        "print(_room_for(500), r.getrlimit(r.RLIMIT_NOFILE)[0], _room_for(10_000), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["500", "1500", "2000", "3000"]
+    assert "the system allows 3000 open files: streams_per_process is 2000" in shown.stderr
 
 
 def test_a_taken_port_is_said_in_one_sentence() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from stillhere.core.policy import LONGEST_SPAN
 from stillhere.core.records import EndedBy, Outcome
 from stillhere.testing.clock import START
 from stillhere.testing.expect import expect
@@ -38,3 +39,17 @@ async def never_saves_what_has_lapsed(trial: Trial) -> None:
     await trial.beat(claim_of("a", active_ago_ms=0), touch_interval=1_000, now=START + 999)
     (outcome,) = await trial.beat(claim_of("a", active_ago_ms=0), touch_interval=1_000, now=START + IDLE)
     expect(outcome, Outcome(session=replace(session_of("a"), ended_at=START + IDLE, ended_by=EndedBy.IDLE), ended_now=True))
+
+
+@promise()
+async def judges_without_moving_anything(trial: Trial) -> None:
+    """With a touch interval that no clock can reach, a claim leaves the living as they are and records the end of who has lapsed."""
+    await trial.begin("a")
+    never = LONGEST_SPAN + 1
+    (outcome,) = await trial.beat(claim_of("a"), touch_interval=never, now=START + IDLE - 1)
+    expect(outcome, Outcome(session=session_of("a")))
+    expect(await trial.store.get("handle-a"), session_of("a"))
+    (outcome,) = await trial.beat(claim_of("a"), touch_interval=never, now=START + IDLE)
+    lapsed = replace(session_of("a"), ended_at=START + IDLE, ended_by=EndedBy.IDLE)
+    expect(outcome, Outcome(session=lapsed, ended_now=True))
+    expect(await trial.store.get("handle-a"), lapsed)
