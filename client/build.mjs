@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { minify } from "terser"
-import { pack } from "./dist.mjs"
+import { pack, readExtras } from "./dist.mjs"
 import { initial } from "./src/machine.js"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
@@ -68,6 +68,7 @@ for (const [name, start] of Object.entries(PARTS)) {
   const contents = `export { ${start} as default } from "./src/${name}.js"`
   shipped[`client/${name}.js`] = await bundle({ stdin: { contents, resolveDir: here(".") }, format: "esm" })
 }
+for (const [name, text] of Object.entries(await readExtras())) shipped["client/" + name] = Buffer.from(text)
 const alone = `import { run } from "./src/engine.js"; window.stillhere = { start: run }`
 const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
 

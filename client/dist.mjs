@@ -3,12 +3,20 @@
  * the bundle for a script tag; the Astro component.
  */
 import { spawnSync } from "node:child_process"
-import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises"
+import { copyFile, cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
+
+/** What the server ships beside the bundle, by name: the texts of each language, the dot of the hints. */
+export async function readExtras() {
+  /** @type {Record<string, string>} */
+  const extras = { "dot.svg": await readFile(here("src/dot.svg"), "utf8") }
+  for (const name of await readdir(here("src/texts"))) extras[name] = JSON.stringify(JSON.parse(await readFile(here("src/texts/" + name), "utf8")))
+  return extras
+}
 
 /**
  * @param {string} dist  the folder, which is emptied first
@@ -35,6 +43,7 @@ export async function pack(dist, bundle, inner, plugins) {
     mangleCache: Object.fromEntries(inner.map((name, n) => [name, "_" + n.toString(36)])),
   })
   await writeFile(join(dist, "client.js"), bundle)
+  await cp(here("src/texts"), join(dist, "texts"), { recursive: true })
   for (const name of ["SessionHeartbeat.astro", "astro.d.ts"]) await copyFile(here("src/" + name), join(dist, name))
   const types = spawnSync(process.execPath, [here("node_modules/typescript/bin/tsc"), "-p", here("tsconfig.dist.json"), "--outDir", dist], {
     stdio: "inherit",

@@ -5,30 +5,38 @@
  */
 import { run } from "./engine.js"
 import { createEnding } from "./ending.js"
+import { createGuard } from "./guard.js"
 import { receive } from "./push.js"
 import { createQueue } from "./queue.js"
 import { isSaving } from "./saving.js"
 import { claim } from "./tabs.js"
 import { createWill } from "./transport.js"
 
-/** @typedef {(say: (type: Saying) => void, texts?: Record<string, any>) => UI | undefined} CreateUI */
+/** @typedef {(say: (type: Saying) => void, options?: Options) => UI | undefined} CreateUI */
 
 /**
  * @param {CreateUI} [createUI]  called only if a client starts, with a dialog
  * @returns {(options?: Options) => Session}  starts the client of this page, or returns the one that runs
  */
-export const assemble = (createUI) => (options = {}) =>
-  run({ stretch: isSaving(), ...options }, ({ name, say, hear }) => {
+export const assemble = (createUI) => (options = {}) => {
+  /** @type {AbortController | undefined} */
+  let stopped
+  const session = run({ stretch: isSaving(), ...options }, ({ name, say, hear }) => {
     const { endpoint = "/session" } = options
-    const ui = options.dialog === false ? undefined : createUI?.(say, options.texts)
+    const ui = options.dialog === false ? undefined : createUI?.(say, options)
     const queue = createQueue(name)
     const push = options.push === false ? undefined : receive(endpoint + "/events", hear, () => say("check"))
-    const ending = createEnding(options, ui)
+    stopped = new AbortController()
+    const ending = createEnding(name, options, ui, ui && createGuard(stopped.signal))
     /** @type {AbortController | undefined} */
     let leaving
     return {
-      warn: ui?.warn,
+      warn(snapshot) {
+        ui?.warn(snapshot)
+        ending.warn(snapshot)
+      },
       unwarn: ui?.hide,
+      title: ui?.title,
       keep: queue.keep,
       owed: queue.owed,
       drop: queue.drop,
@@ -52,3 +60,6 @@ export const assemble = (createUI) => (options = {}) =>
       },
     }
   })
+  if (stopped) session.onStop(() => stopped?.abort())
+  return session
+}

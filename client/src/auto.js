@@ -13,6 +13,7 @@ function optionsOf({ src, dataset: data }) {
     interval: Number(data.interval) || undefined,
     activityWindow: Number(data.activityWindow) || undefined,
     notice: data.notice ? Number(data.notice) : undefined,
+    lang: data.lang,
     login: data.login === "off" ? false : data.login,
     page: data.page,
     dialog: data.dialog !== "off",

@@ -1,73 +1,83 @@
 /**
- * What people see: the warning, and the notice of the end. One native dialog in a shadow root, built by hand and styled by a
+ * What people see: the warning, a modal dialog; and the end, a toast. Both show one card in one shadow root, built by hand and styled by a
  * constructed sheet, so that it lives under a strict Content-Security-Policy and under any page's own styles.
  *
- * @import { UI } from "./types.js"
+ * @import { Options, UI } from "./types.js"
+ * @import { Texts } from "./texts.js"
  */
+import { createHints } from "./hints.js"
 import { css } from "./style.js"
+import { TEXTS, loadTexts } from "./texts.js"
 
-/** All words. `texts` of start() replaces any of them, and may add a sentence for each reason of an ending. */
-export const TEXTS = {
-  title: "Are you still here?",
-  body: "You will be signed out soon because nothing has happened here for a while.",
-  finalTitle: "Your session is ending",
-  finalBody: "It can’t be extended any more. Please save your work.",
-  stay: "Stay signed in",
-  end: "Sign out",
-  ok: "OK",
-  trouble: "The server can’t be reached. Trying again…",
-  minutes: (/** @type {number} */ n) => n + (n > 1 ? " minutes" : " minute"),
-  seconds: (/** @type {number} */ n) => n + (n > 1 ? " seconds" : " second"),
-  overTitle: "Session over",
-  over: "Please sign in again.",
-  signed_out: "You have signed out.",
-  signIn: "Sign in",
-}
+const NONE = 0
+const OVER = 1
+const WARN = 2
+const FINAL = 3
 
 /**
  * @param {(type: "stay" | "dismiss" | "end") => void} say
- * @param {Record<string, any>} [replaced]
+ * @param {Options} [options]
  * @returns {UI}
  */
-export function createDialog(say, replaced) {
-  /** @type {typeof TEXTS & Record<string, any>} */
-  const texts = { ...TEXTS, ...replaced }
-  const { host, dialog, dial, title, body, spoken, status, primary, secondary } = build()
-  /** @type {() => void} */
-  let choose
-  let mode = ""
+export function createDialog(say, options = {}) {
+  const { texts: replaced, endpoint = "/session" } = options
+  /** @type {Texts} */
+  let texts = { ...TEXTS, ...replaced }
+  const { host, dialog, toast, card, dial, title, body, spoken, status, primary, secondary } = build()
+  const hints = createHints(endpoint + "/client/dot.svg")
+  let mode = NONE
+  let watch = new AbortController()
   let ticking = 0
   let totalMs = 0
   let until = 0
+  /** Title, sentence, first button, and what else is to be said. @type {() => (string | undefined)[]} */
+  let words = () => []
+  /** @type {() => void} */
+  let choose
+  /** @type {HTMLElement[]} */
+  const sealed = []
 
+  const draw = () => {
+    const said = words()
+    ;[title, body, primary, status].forEach((element, n) => {
+      // What is set anew, though the same, some voices say again.
+      if (element.textContent !== said[n]) element.textContent = said[n] ?? ""
+    })
+    secondary.textContent = texts.end
+    card.lang = texts.lang
+    card.dir = texts.dir
+  }
   const tick = () => {
     const leftMs = Math.max(0, until - performance.now())
     const seconds = Math.ceil(leftMs / 1e3)
     dial.textContent = Math.floor(seconds / 60) + ":" + String(seconds % 60).padStart(2, "0")
     dial.style.setProperty("--left", String(leftMs / totalMs))
+    hints.show(dial.textContent)
     // Said each minute, and each 20 seconds in the last one: a voice that counts seconds drowns the rest.
-    const paced = seconds > 60 ? texts.minutes(Math.ceil(seconds / 60)) : texts.seconds(Math.ceil(seconds / 20) * 20)
+    const [n, unit] = seconds > 60 ? [Math.ceil(seconds / 60), "minute"] : [Math.ceil(seconds / 20) * 20, "second"]
+    const paced = new Intl.NumberFormat(texts.lang, { style: "unit", unit, unitDisplay: "long" }).format(n)
     if (spoken.textContent !== paced) spoken.textContent = paced
   }
-  /** @param {string} next @param {string[]} words @param {() => void} chosen */
-  const open = (next, words, chosen) => {
-    clearInterval(ticking)
-    mode = dialog.className = next
-    ;[title.textContent, body.textContent, primary.textContent] = words
-    secondary.textContent = texts.end
-    status.textContent = spoken.textContent = ""
-    primary.disabled = false
-    choose = chosen
-    document.documentElement.append(host)
-    if (!dialog.open) dialog.showModal()
-    primary.focus()
-  }
   const hide = () => {
-    mode = ""
+    mode = NONE
+    watch.abort()
     clearInterval(ticking)
+    hints.show()
     // Closing gives the focus back, as long as the dialog is in the page.
     dialog.close()
     host.remove()
+    for (const element of sealed.splice(0)) {
+      element.inert = false
+      element.style.filter = ""
+    }
+  }
+  const seal = () => {
+    for (const element of (host.parentElement ?? document.documentElement).children) {
+      if (!(element instanceof HTMLElement) || element === host || element.inert) continue
+      element.inert = true
+      element.style.filter = "blur(2em)"
+      sealed.push(element)
+    }
   }
 
   primary.onclick = () => choose()
@@ -79,32 +89,66 @@ export function createDialog(say, replaced) {
   }
   // Browsers let a second Escape through. Of our own closing they tell late, when the next thing may be open already.
   dialog.onclose = () => {
-    if (!mode || dialog.open) return
+    if (mode < WARN || dialog.open) return
     dialog.showModal()
     choose()
+  }
+  if (!replaced?.lang) {
+    loadTexts(options).then((loaded) => {
+      texts = { ...TEXTS, ...loaded, ...replaced }
+      draw()
+    })
   }
 
   return {
     hide,
+    seal,
+    title: hints.title,
     warn({ expiresInMs, canExtend, failures }) {
-      const next = canExtend ? "warn" : "final"
-      until = performance.now() + Number(expiresInMs)
-      if (mode !== next) {
-        totalMs = Number(expiresInMs)
-        if (canExtend) {
-          open(next, [texts.title, texts.body, texts.stay], () => {
-            primary.disabled = true
-            say("stay")
-          })
-        } else open(next, [texts.finalTitle, texts.finalBody, texts.ok], () => say("dismiss"))
+      const next = canExtend ? WARN : FINAL
+      const leftMs = Number(expiresInMs)
+      until = performance.now() + leftMs
+      words = () => [
+        ...(canExtend ? [texts.title, texts.body, texts.stay] : [texts.finalTitle, texts.finalBody, texts.ok]),
+        failures ? texts.trouble : "",
+      ]
+      draw()
+      if (!mode) {
+        watch = new AbortController()
+        for (const type of ["focus", "blur", "visibilitychange"]) addEventListener(type, tick, watch)
         ticking = Number(setInterval(tick, 1e3))
+        dialog.append(card)
+        document.documentElement.append(host)
+        dialog.showModal()
       }
-      status.textContent = failures ? texts.trouble : ""
+      if (mode !== next) {
+        mode = next
+        totalMs = leftMs
+        primary.disabled = false
+        primary.focus()
+        choose = () => {
+          primary.disabled = canExtend
+          say(canExtend ? "stay" : "dismiss")
+        }
+      }
       tick()
     },
-    notice({ reason, detail }, leave) {
-      const sentence = replaced?.[reason] ?? detail ?? texts[reason] ?? texts.over
-      open("over", [texts.overTitle, sentence, leave ? texts.signIn : texts.ok], leave ?? hide)
+    notice({ reason, detail }, leave, isUnsaved) {
+      hide()
+      mode = OVER
+      words = () => [texts.overTitle, texts[reason] ?? detail ?? texts.over, leave ? texts.signIn : texts.ok, isUnsaved ? texts.unsaved : ""]
+      choose = leave ?? hide
+      primary.disabled = false
+      spoken.textContent = ""
+      draw()
+      toast.append(card)
+      // Beside an application's own modal dialog nothing could be clicked.
+      ;([...document.querySelectorAll("dialog:modal")].pop() ?? document.documentElement).append(host)
+      toast.showPopover?.()
+      // Who is about to copy a text must not press a button instead.
+      if (!leave || isUnsaved) return
+      seal()
+      primary.focus()
     },
   }
 }
@@ -122,7 +166,7 @@ function make(tag, attributes, ...children) {
   return element
 }
 
-/** @returns {Record<"title" | "body" | "spoken" | "status" | "dial" | "host", HTMLElement>
+/** @returns {Record<"card" | "title" | "body" | "spoken" | "status" | "dial" | "host" | "toast", HTMLElement>
  *    & { dialog: HTMLDialogElement, primary: HTMLButtonElement, secondary: HTMLButtonElement }} */
 function build() {
   const host = make("stillhere-dialog")
@@ -135,12 +179,12 @@ function build() {
   const title = make("h2", { id: "title" })
   const body = make("p", { id: "body" })
   const spoken = make("p", { id: "spoken", "aria-live": "polite" })
-  const status = make("p", { role: "status" })
-  const secondary = make("button")
+  const status = make("p", { id: "status", role: "status" })
+  const secondary = make("button", { id: "secondary" })
   const primary = make("button", { id: "primary" })
-  const labels = { role: "alertdialog", "aria-labelledby": "title", "aria-describedby": "body" }
-  const text = make("div", {}, title, body, spoken, status)
-  const dialog = make("dialog", labels, dial, text, make("footer", {}, secondary, primary))
-  root.append(dialog)
-  return { host, dialog, dial, title, body, spoken, status, primary, secondary }
+  const card = make("div", { id: "card" }, dial, make("div", {}, title, body, spoken, status), make("footer", {}, secondary, primary))
+  const dialog = make("dialog", { role: "alertdialog", "aria-labelledby": "title", "aria-describedby": "body" })
+  const toast = make("div", { id: "toast", role: "alert", popover: "manual" })
+  root.append(dialog, toast)
+  return { host, dialog, toast, card, dial, title, body, spoken, status, primary, secondary }
 }

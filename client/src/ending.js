@@ -1,8 +1,14 @@
 /**
- * Leaving: once, for the right place, and with the way back.
+ * Leaving: once, for the right place, with the way back, and not before what a person typed is safe.
  *
- * @import { Options, Over, UI } from "./types.js"
+ * @import { Options, Over, Snapshot, UI } from "./types.js"
  */
+
+/** So many redirects of this tab in so much time are a loop. */
+const MOST = 3
+const WITHIN = 60_000
+/** An application that saves drafts is waited for this long. */
+const SAVING = 3_000
 
 /**
  * Where to go when the session is over, or null to stay: the sign-in page with the way back and the reason.
@@ -24,31 +30,103 @@ export function signInUrl(login, href, reason) {
 }
 
 /**
+ * Whether this tab may send itself away once more. It remembers over reloads, unless storage is forbidden.
+ * @param {string} name
+ */
+function mayLeave(name) {
+  const now = Date.now()
+  let times = []
+  try {
+    times = JSON.parse(sessionStorage[name] || "[]").filter((/** @type {number} */ at) => now - at < WITHIN)
+    if (times.length < MOST) sessionStorage[name] = JSON.stringify([...times, now])
+  } catch {}
+  return times.length < MOST
+}
+
+/** @param {number} ms @param {AbortSignal} [signal]  never comes back once this is aborted */
+const pause = (ms, signal) =>
+  new Promise((done) => {
+    const timer = setTimeout(done, ms)
+    signal?.addEventListener("abort", () => clearTimeout(timer))
+  })
+
+/**
+ * @param {string} name  of this client in the browser's storage
  * @param {Options} options
  * @param {UI} [ui]
+ * @param {() => boolean} [isUnsaved]  whether a person typed what would be lost
  */
-export function createEnding(options, ui) {
+export function createEnding(name, options, ui, isUnsaved = () => false) {
   /** @type {string | null} */
   let leaveTo = null
-  const redirect = () => leaveTo && location.replace(leaveTo)
+  /** @type {Over} */
+  let over
+  /** @type {Promise<unknown>} */
+  let saved
+  let isFinal = false
+  let isAsking = false
+
+  const save = async (/** @type {Over | Snapshot} */ detail) => {
+    try {
+      if (options.saveDrafts) await Promise.race([options.saveDrafts(detail), pause(SAVING)])
+    } catch (error) {
+      reportError(error)
+    }
+  }
+  const leave = async () => {
+    await saved
+    if (leaveTo) location.replace(leaveTo)
+  }
+  const redirect = async () => {
+    await saved
+    if (!leaveTo) return
+    if (mayLeave(name)) location.replace(leaveTo)
+    else ui?.notice(over, leave)
+  }
+  /** Whoever signs out wants nothing to stay. */
+  const isKept = () => over.reason !== "signed_out" && isUnsaved()
+  /** @param {AbortSignal} [signal] */
+  const show = async (signal) => {
+    const stays = isKept()
+    ui?.notice(over, leaveTo ? leave : null, stays)
+    if (stays) return
+    await pause(Math.max(500, options.notice ?? 2_500), signal)
+    redirect()
+  }
+  /** Somebody looks at a page of which another tab told the end, and may have signed in again there. */
+  const turn = async () => {
+    if (isKept()) return ui?.notice(over, leave, true)
+    if (isAsking || !leaveTo) return
+    isAsking = true
+    ui?.seal()
+    const { status } = await fetch(options.endpoint ?? "/session").catch(() => ({ status: 0 }))
+    isAsking = false
+    if (status === 200) location.reload()
+    else redirect()
+  }
   return {
-    redirect,
+    redirect: turn,
+    /** @param {Snapshot} snapshot */
+    warn(snapshot) {
+      if (!isFinal && !snapshot.canExtend) save(snapshot)
+      isFinal = !snapshot.canExtend
+    },
     /**
-     * @param {Over} over
+     * @param {Over} ended
      * @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at
      * @param {AbortSignal} signal  the client stops, or its page is left
      */
-    depart(over, isQuiet, signal) {
+    depart(ended, isQuiet, signal) {
+      over = ended
+      saved = save(over)
       // An application that handles the ending itself and names no sign-in page is left alone.
       const login = options.login ?? (!options.onSessionExpired && "/")
       leaveTo = login ? signInUrl(login, location.href, over.reason) : null
       if (!login || (!leaveTo && over.reason === "no_session")) return
-      if (isQuiet) for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || redirect(), { signal })
-      else {
-        ui?.notice(over, leaveTo ? redirect : null)
-        const timer = setTimeout(redirect, Math.max(500, options.notice ?? 2_500))
-        signal.addEventListener("abort", () => clearTimeout(timer))
-      }
+      if (isQuiet && !isKept()) {
+        for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || turn(), { signal })
+        ui?.seal()
+      } else show(signal)
     },
   }
 }

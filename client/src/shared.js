@@ -137,9 +137,9 @@ function start({ dialog, ...options }) {
   const createUI = [...holders].find((holder) => holder.createUI)?.createUI
   // The page's own client, from a script tag or from start(), goes on as it was started.
   let isOurs = false
-  const startOurs = assemble((say, texts) => {
+  const startOurs = assemble((say, given) => {
     isOurs = true
-    return dialog ? createUI?.(say, texts) : undefined
+    return dialog ? createUI?.(say, given) : undefined
   })
   /** @type {Session} */
   const client = /** @type {any} */ (globalThis).stillhere?.session ?? startOurs(options)

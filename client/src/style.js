@@ -9,9 +9,11 @@ export const css = `
   --_accent: var(--stillhere-accent, #4f46e5);
   --_line: color-mix(in srgb, CanvasText 14%, Canvas);
 }
-dialog {
+dialog, #toast {
   box-sizing: border-box;
-  width: min(432px, calc(100% - 32px));
+  position: fixed;
+  width: min(432px, 100% - 32px);
+  max-height: calc(100% - 32px);
   padding: 28px;
   border: 1px solid var(--_line);
   border-radius: 20px;
@@ -20,16 +22,12 @@ dialog {
   font: 15px/1.5 var(--stillhere-font, system-ui, sans-serif);
   box-shadow: 0 24px 64px -12px #0006;
 }
-dialog[open] {
-  display: grid;
-  grid-template-columns: auto 1fr;
-  gap: 24px 20px;
-}
-::backdrop {
+#toast { inset: auto 0 24px; margin: auto; padding: 20px 24px }
+dialog::backdrop {
   background: #0b0d1273;
   backdrop-filter: blur(4px);
 }
-.over::backdrop { backdrop-filter: blur(16px) }
+#card { display: grid; grid-template-columns: auto 1fr; gap: 24px 20px }
 #dial {
   display: grid;
   place-items: center;
@@ -46,6 +44,7 @@ dialog[open] {
 h2 { margin: 0; font-size: 19px; line-height: 1.3 }
 p { margin: 6px 0 0; opacity: .75 }
 p:empty { display: none }
+#status { opacity: 1; font-weight: 600 }
 #spoken { position: absolute; clip-path: inset(50%) }
 footer { grid-column: 1/-1; display: flex; gap: 10px; justify-content: end }
 button {
@@ -61,13 +60,16 @@ button {
 #primary { background: var(--_accent); color: var(--stillhere-on-accent, #fff) }
 :focus-visible { outline: 3px solid color-mix(in srgb, var(--_accent), CanvasText 20%); outline-offset: 2px }
 :disabled { opacity: .5 }
-.over :is(#dial, #primary ~ *, button:not(#primary)) { display: none }
-.over div { grid-column: 1/-1 }
+#toast :is(#dial, #secondary) { display: none }
+#toast #card { grid-template-columns: 1fr auto; align-items: center }
+#toast footer { grid-column: auto }
 @media (max-width: 480px) {
   dialog { margin-bottom: 16px }
+  #toast { bottom: 16px }
+  #toast #card { grid-template-columns: auto }
   footer { flex-direction: column-reverse }
 }
 @media (prefers-reduced-motion: no-preference) {
-  dialog { animation: rise .25s }
+  dialog, #toast { animation: rise .25s }
   @keyframes rise { from { opacity: 0; transform: translateY(12px) } }
 }`

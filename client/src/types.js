@@ -81,6 +81,7 @@
  *   refreshed: (answer: Answer) => void
  *   ended: (over: Over) => void
  *   redirect: () => void
+ *   title: () => string
  *   keep: (body: object) => void
  *   owed: () => object[]
  *   drop: () => void
@@ -93,7 +94,9 @@
  *
  * @typedef {object} UI  the part that people see; left out when headless
  * @property {(snapshot: Snapshot) => void} warn
- * @property {(over: Over, leave: (() => void) | null) => void} notice
+ * @property {(over: Over, leave: (() => void) | null, isUnsaved?: boolean) => void} notice
+ * @property {() => void} seal  what the page shows can be neither read nor used
+ * @property {() => string} title  of the page, without what is added while the warning shows
  * @property {() => void} hide
  *
  * @typedef {object} Options
@@ -107,7 +110,10 @@
  * @property {boolean} [dialog]  false: no dialog and no notice, events only
  * @property {number} [notice]  ms the ending notice stays before the redirect; default 2500, at least 500
  * @property {boolean} [debug]  console.debug every message
- * @property {Record<string, any>} [texts]  replaces any of the texts in dialog.js, or a reason's sentence
+ * @property {string} [lang]  language of dialog and notice; default the page's, or else the browser's
+ * @property {Record<string, string>} [texts]  replaces any of the texts in texts.js, or a reason's sentence
+ * @property {(why: Over | Snapshot) => void | Promise<unknown>} [saveDrafts]  called when the final warning shows and when the session ended;
+ *   waited for 3 s before the page is left
  * @property {(over: Over) => void} [onSessionExpired]  with this and no `login`, the ending is the application's own affair
  * @property {(answer: Answer) => void} [onRefreshed]
  * @property {(error: Error) => void} [onError]

@@ -36,7 +36,7 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
     lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
     tab,
     page: nameOfPage(),
-    title: sources.isSettled() ? plain(document.title, 300) : undefined,
+    title: sources.isSettled() ? plain(parts().title?.() ?? document.title, 300) : undefined,
     scrollPct: sources.measure(),
   })
   const told = (/** @type {object} */ message) => {

@@ -39,11 +39,11 @@ after(() => rmSync(scratch, { recursive: true }))
 
 describe("the package", () => {
   test("holds what it says, and nothing else", () => {
-    const known = /^(LICENSE|README\.md|package\.json|dist\/([a-z]+\/)?[A-Za-z-]+\.(js|js\.map|d\.ts|astro))$/
+    const known = /^(LICENSE|README\.md|package\.json|dist\/([a-z]+\/)?[A-Za-z-]+\.(js|js\.map|d\.ts|astro|json))$/
     assert.deepEqual(files.filter((path) => !known.test(path)), [])
     assert.ok(["LICENSE", "README.md", "dist/client.js", "dist/SessionHeartbeat.astro"].every((path) => files.includes(path)), files.join())
     const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? target : Object.values(target)))
-    for (const target of targets) assert.ok(existsSync(join(app, "node_modules/stillhere", target)), target)
+    for (const target of targets.filter((target) => !target.includes("*"))) assert.ok(existsSync(join(app, "node_modules/stillhere", target)), target)
     assert.ok(packed.size < 100_000, `${packed.size} bytes`)
   })
 
@@ -81,6 +81,7 @@ describe("the package", () => {
     }
     assert.match(runModule(`console.log(import.meta.resolve("stillhere/astro"))`), /SessionHeartbeat\.astro$/)
     assert.match(runModule(`console.log(import.meta.resolve("stillhere/client.js"))`), /client\.js$/)
+    assert.equal(runModule(`console.log((await import("stillhere/texts/de.json", { with: { type: "json" } })).default.lang)`), "de")
   })
 
   const page = `

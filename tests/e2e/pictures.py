@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TOKEN = "a token for pictures only"
-LOOKS = {"light": (1280, 860, "light"), "dark": (1280, 860, "dark"), "phone": (390, 844, "light")}
+LOOKS = {"light": (1280, 860, "light"), "dark": (1280, 860, "dark"), "phone": (390, 844, "light"), "rtl": (1280, 860, "light")}
+RTL = ("warning", "ending", "unsaved")
+"""Pictures of what has texts in Arabic."""
 
 HISTORY = (
     ("investor@fund.example", 26.2, 47, 41, 30, EndedBy.SIGNED_OUT),
@@ -68,7 +70,7 @@ def _take_all(look: str, browser: Browser, reader: Browser, wanted: tuple[str, .
     try:
         _dress(browser, look)
         for name, take in PICTURES.items():
-            if name.startswith(wanted) or not wanted:
+            if (name.startswith(wanted) or not wanted) and (look != "rtl" or name in RTL):
                 reader.type()
                 take(browser)
                 time.sleep(0.6)  # let transitions end
@@ -106,6 +108,10 @@ def _dress(browser: Browser, look: str) -> None:
         {"width": width, "height": height, "deviceScaleFactor": 1.5 if look == "phone" else 1, "mobile": look == "phone"},
     )
 
+    if look == "rtl":
+        script = "document.addEventListener('readystatechange', () => Object.assign(document.documentElement, {lang: 'ar', dir: 'rtl'}))"
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
 
 def _gate(browser: Browser) -> None:
     browser.open("/?next=/confidential")
@@ -133,6 +139,23 @@ def _warning(browser: Browser) -> None:
 
 def _ending(browser: Browser) -> None:
     browser.enter("reader@studio.example", then="/lab")
+    _end(browser)
+
+
+def _unsaved(browser: Browser) -> None:
+    browser.enter("reader@studio.example", then="/lab")
+    browser.js(
+        """const note = document.createElement('textarea')
+        note.rows = 4
+        note.setAttribute('aria-label', 'Notes')
+        document.querySelector('main').prepend(note)
+        note.focus()"""
+    )
+    browser.type("Ask for the cap table before Thursday.")
+    _end(browser)
+
+
+def _end(browser: Browser) -> None:
     browser.js("fetch('/lab/end', {method: 'POST', headers: {'X-Stillhere': '1'}}).then(() => window.stillhere.session.check())")
     browser.wait(lambda: browser.js("return !!document.querySelector('stillhere-dialog')"), "the notice")
 
@@ -158,6 +181,7 @@ PICTURES: dict[str, Callable[[Browser], None]] = {
     "lab": _lab,
     "warning": _warning,
     "ending": _ending,
+    "unsaved": _unsaved,
     "ended": _signin,
 }
 

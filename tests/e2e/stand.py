@@ -32,6 +32,7 @@ class Stand:
         messages: every message to a session route: its `path`, and what its body said.
         holds_answers: while true, answers wait.
         is_down: while true, session routes answer 503.
+        csp: the Content-Security-Policy of its pages.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -41,6 +42,7 @@ class Stand:
         self.messages: list[dict[str, Any]] = []
         self.holds_answers = False
         self.is_down = False
+        self.csp = "default-src 'self'; require-trusted-types-for 'script'"
         self.url = ""
         self._handle = ""
         self._loop: asyncio.AbstractEventLoop
@@ -120,7 +122,6 @@ class Stand:
             return
         media, content = self.files.get(scope["path"], ("text/plain", b""))
         status = 200 if scope["path"] in self.files else 404
-        policy = b"default-src 'self'; require-trusted-types-for 'script'"
-        headers = [(b"content-type", media.encode()), (b"content-security-policy", policy)]
+        headers = [(b"content-type", media.encode()), (b"content-security-policy", self.csp.encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})

@@ -99,13 +99,13 @@ def test_the_notice_stays_though_the_warning_showed(page: Page) -> None:
     """The end takes the place of the warning at once: what the browser tells late of the one's closing does not answer the other."""
     page.expected = "status of 401"
     page.browser.js("Object.defineProperty(navigator, 'locks', {value: undefined}); window.session = lab.start({notice: 60_000})")
-    looks = "return document.querySelector('stillhere-dialog')?.shadowRoot.querySelector('dialog').className"
-    page.browser.wait(lambda: page.browser.js(looks) == "warn", "the warning", 30)
+    looks = "return document.querySelector('stillhere-dialog')?.shadowRoot.querySelector('#card').parentElement.localName"
+    page.browser.wait(lambda: page.browser.js(looks) == "dialog", "the warning", 30)
     page.stand.end_session()
     page.browser.js("session.check()")
-    page.browser.wait(lambda: page.browser.js(looks) == "over" or page.browser.path != "/", "the notice")
+    page.browser.wait(lambda: page.browser.js(looks) == "div" or page.browser.path != "/", "the notice")
     page.settle()
-    assert page.browser.js(looks) == "over"
+    assert page.browser.js(looks) == "div"
     page.browser.js("session.stop()")
 
 

@@ -91,10 +91,12 @@ def test_parts_go_by_their_path_and_their_kind(tmp_path: Path) -> None:
     (tmp_path / "client").mkdir()
     (tmp_path / "client.js").write_text("1")
     (tmp_path / "client" / "de.json").write_text("{}")
+    (tmp_path / "client" / "dot.svg").write_text("<svg/>")
     found = read_assets(tmp_path)
     assert {name: asset.media_type for name, asset in found.items()} == {
         "client.js": "text/javascript; charset=utf-8",
         "client/de.json": "application/json",
+        "client/dot.svg": "image/svg+xml",
     }
     before = found["client/de.json"].version
     (tmp_path / "client" / "de.json").write_text('{"a": 1}')

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CLIENT: Final = "client.js"
 
-_MEDIA_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".json": "application/json"}
+_MEDIA_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".json": "application/json", ".svg": "image/svg+xml"}
 
 
 class Asset(msgspec.Struct, frozen=True):

@@ -124,7 +124,7 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
                     "clientPart",
                     "An optional part of the client: a language, an adapter",
                     {
-                        "200": _typed("The part.", "text/javascript"),
+                        "200": _part(),
                         "304": _plain("Unchanged."),
                         "404": _problem("There is no such part.", problem),
                     },
@@ -212,6 +212,11 @@ def _plain(text: str) -> dict[str, Any]:
 
 def _typed(text: str, media_type: str) -> dict[str, Any]:
     return {"description": text, "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+def _part() -> dict[str, Any]:
+    schema = {"schema": {"type": "string"}}
+    return {"description": "The part.", "content": dict.fromkeys(("text/javascript", "application/json", "image/svg+xml"), schema)}
 
 
 def _json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
