@@ -11,6 +11,7 @@ import { createQueue } from "./queue.js"
 import { isSaving } from "./saving.js"
 import { claim } from "./tabs.js"
 import { createWill } from "./transport.js"
+import { createVeil } from "./veil.js"
 
 /** @typedef {(say: (type: Saying) => void, options?: Options) => UI | undefined} CreateUI */
 
@@ -27,7 +28,11 @@ export const assemble = (createUI) => (options = {}) => {
     const queue = createQueue(name)
     const push = options.push === false ? undefined : receive(endpoint + "/events", hear, () => say("check"))
     stopped = new AbortController()
-    const ending = createEnding(name, options, ui, ui && createGuard(stopped.signal))
+    const veil = createVeil()
+    const isUnsaved = ui && createGuard(stopped.signal)
+    // Of a page that was left, nobody is owed what was typed in it.
+    const ending = createEnding(name, options, ui, () => !veil.covers() && !!isUnsaved?.())
+    let staysAfterEnd = false
     /** @type {AbortController | undefined} */
     let leaving
     return {
@@ -44,19 +49,25 @@ export const assemble = (createUI) => (options = {}) => {
         if (queue.meet(absoluteInMs)) say("beat")
       },
       will: createWill(endpoint + "/beat"),
-      refreshed: () => push?.open(),
+      refreshed() {
+        push?.open()
+        veil.lift()
+      },
       async ended(over) {
         push?.close()
         queue.clear()
         const { signal } = (leaving = new AbortController())
         const isQuiet = !(await claim(name + " end", signal))
-        if (!signal.aborted) ending.depart(over, isQuiet, signal)
+        if (signal.aborted) return
+        staysAfterEnd = !ending.depart(over, isQuiet, signal)
+        if (staysAfterEnd) veil.lift()
       },
       redirect: ending.redirect,
       freeze: push?.close,
-      close() {
+      close(type) {
         push?.close()
         leaving?.abort()
+        if (type === "pagehide" && !staysAfterEnd) veil.cover()
       },
     }
   })

@@ -115,6 +115,7 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
      * @param {Over} ended
      * @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at
      * @param {AbortSignal} signal  the client stops, or its page is left
+     * @returns {string | null} where to; null: the page stays
      */
     depart(ended, isQuiet, signal) {
       over = ended
@@ -122,11 +123,12 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
       // An application that handles the ending itself and names no sign-in page is left alone.
       const login = options.login ?? (!options.onSessionExpired && "/")
       leaveTo = login ? signInUrl(login, location.href, over.reason) : null
-      if (!login || (!leaveTo && over.reason === "no_session")) return
+      if (!login || (!leaveTo && over.reason === "no_session")) return null
       if (isQuiet && !isKept()) {
         for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || turn(), { signal })
         ui?.seal()
       } else show(signal)
+      return leaveTo
     },
   }
 }

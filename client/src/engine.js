@@ -81,7 +81,7 @@ function create(options, createParts) {
       })
     }
     if (type === "pagehide" || type === "stop") {
-      parts.close?.()
+      parts.close?.(type)
       tabId(tab)
     }
     if (type === "freeze") parts.freeze?.()

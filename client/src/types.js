@@ -88,7 +88,7 @@
  *   state: (snapshot: Snapshot) => void
  *   will: (body?: object) => void
  *   freeze: () => void
- *   close: () => void
+ *   close: (type: "pagehide" | "stop") => void
  *   [type: string]: any
  * }>} Parts  what effects look like; a part that is missing shows nothing
  *

@@ -34,6 +34,7 @@ export function openPage() {
       visibilityState: "visible",
       hidden: false,
       title: "A page",
+      body: { style: { cssText: "" } },
       hasFocus: () => true,
       documentElement: { scrollTop: 0, clientHeight: 500, scrollHeight: 1_000 },
     },
