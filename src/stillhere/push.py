@@ -80,6 +80,7 @@ class Push:
         self._quiet_at = 0
         self._begun: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._judging: set[asyncio.Task[Session]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._is_stopped = False
 
@@ -181,6 +182,13 @@ class Push:
         now = self._clock()
         if ending(session, now=now) is None or now < deadline(session) + GRACE_MS:
             return session
+        # Nobody else announces the end that is recorded here, so this is not cancelled with the look that wants it.
+        judging = asyncio.get_running_loop().create_task(self._judge(session, now))
+        self._judging.add(judging)
+        judging.add_done_callback(self._judging.discard)
+        return await asyncio.shield(judging)
+
+    async def _judge(self, session: Session, now: int) -> Session:
         claim = Claim(handle=session.handle, id_hash=session.id_hash)
         (outcome,) = await self._store.beat([claim], visit_gap=self._policy.visit_gap, touch_interval=_NEVER, now=now)
         if outcome.session is None:
@@ -248,8 +256,8 @@ class Push:
     async def close(self) -> None:
         """Stop, and wait until nothing is under way."""
         self.stop()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while under_way := [*self._tasks, *self._judging]:
+            await asyncio.wait(under_way)
 
 
 def _stopped() -> StoreError:

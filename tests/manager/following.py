@@ -33,6 +33,7 @@ class WatchedStore(MemoryStore):
         looks: handles that were asked for, in order.
         down: the store cannot be reached.
         gate: open from the start; clear it to hold looks back.
+        judges: the same for beats.
     """
 
     beat_now = None  # type: ignore[assignment]  # it is not immediate
@@ -45,6 +46,8 @@ class WatchedStore(MemoryStore):
         self.down: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.judges = asyncio.Event()
+        self.judges.set()
         self.most_at_once = self._at_once = 0
 
     async def get(self, handle: str) -> Session | None:
@@ -60,7 +63,8 @@ class WatchedStore(MemoryStore):
         return await super().get(handle)
 
     async def beat(self, claims: Sequence[Claim], *, visit_gap: int, touch_interval: int, now: int) -> list[Outcome]:
-        """Fail while down."""
+        """Wait to be let through, then fail or answer."""
+        await self.judges.wait()
         if self.down is not None:
             raise self.down
         return await super().beat(claims, visit_gap=visit_gap, touch_interval=touch_interval, now=now)

@@ -117,6 +117,7 @@ async def test_another_id_while_it_is_judged_is_looked_at_again(monkeypatch: pyt
         scene.clock.advance(POLICY.idle_timeout + GRACE_MS)
         monkeypatch.setattr(store, "get", once_stale)
         await scene.tick()
+        await settle()
         assert looks == [handle, handle]
         assert told(stream) is Event.ENDED
 
@@ -190,6 +191,27 @@ async def test_a_store_that_cannot_be_watched_is_looked_at_when_something_is_due
     await scene.follow(await scene.manager.start("another"))
     await scene.manager.close()
     assert caplog.text.count("Unwatchable cannot be watched") == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_end_that_is_being_recorded_is_announced_though_the_process_stops(fails: bool) -> None:  # noqa: FBT001  # one of two cases
+    """Closing waits for a judgement that is under way, and the hook hears of the end; if the store fails then, nobody is told anything."""
+    store = await watched()
+    async with scene_of(store) as scene:
+        started = await scene.manager.start("reader")
+        stream = await scene.follow(started)
+        store.judges.clear()
+        await scene.tick(POLICY.idle_timeout + GRACE_MS)
+        closing = asyncio.create_task(scene.manager.close())
+        await settle()
+        assert not closing.done()
+        store.down = StoreError("gone") if fails else None
+        store.judges.set()
+        await closing
+        assert [session.handle for session in scene.ended.sessions] == ([] if fails else [started.session.handle])
+        telling = stream.take()
+        assert telling is not None
+        assert telling.is_last
 
 
 async def test_a_tick_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
