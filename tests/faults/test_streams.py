@@ -109,7 +109,7 @@ def test_a_lapse_is_told_by_both_and_moves_nothing(name: str, tmp_path: Path) ->
         assert session.ended_at == session.created_at + 6_000
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", ["sqlite", "redis"])
 def test_a_choice_to_stay_in_one_process_is_told_by_the_other(name: str, tmp_path: Path) -> None:
     """A stream of the other process is not told an end that is none: it is warned, and then hears of the later deadline."""
     with pair_on(fresh_url(name, tmp_path), tmp_path, "--idle-timeout", "14s", "--warning-timeout", "10s", *BRIEF[4:]) as pair:
