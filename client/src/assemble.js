@@ -45,9 +45,7 @@ export const assemble = (createUI) => (options = {}) => {
       keep: queue.keep,
       owed: queue.owed,
       drop: queue.drop,
-      state({ absoluteInMs }) {
-        if (queue.meet(absoluteInMs)) say("beat")
-      },
+      state: ({ absoluteInMs }) => queue.meet(absoluteInMs),
       will: createWill(endpoint + "/beat"),
       refreshed() {
         push?.open()

@@ -51,7 +51,7 @@ function create(options, createParts) {
     if (type === "timer") {
       clearTimeout(timer)
       timer = Number(setTimeout(say, Math.ceil(effect.at - clock()), type))
-    } else if (type in voice) voice[/** @type {"send"} */ (type)](effect, state.failures)
+    } else if (type in voice) voice[/** @type {"beacon"} */ (type)](effect, state.failures)
     else {
       // What one was refused for the others needn't be.
       if (type === "error" && !/^4(?!29)/.test(detail.status)) tabs.tell({ type: "waits", ...detail })

@@ -65,15 +65,19 @@ async function attempt(url, body, full, timeout) {
 }
 
 /**
- * Last words. text/plain needs no preflight; a refused beacon (its 64 KiB are used up) goes by fetch.
+ * Last words. A beacon does not say whether it arrived, so a page that is only hidden waits for an answer; one that is left does not, for
+ * that would keep it out of the back/forward cache. A refused beacon (its 64 KiB are used up) goes by fetch.
  * @param {string} url
  * @param {object} body
- * @param {() => void} [lost]  called if it is known that nothing arrived
+ * @param {() => void} lost  called if it is known that nothing arrived
+ * @param {boolean} waits
  */
-export function sendBeacon(url, body, lost = () => {}) {
+export function sendBeacon(url, body, lost, waits) {
   const blob = new Blob([JSON.stringify(body)], { type: "text/plain" })
   if (!navigator.onLine) lost()
-  else if (!navigator.sendBeacon?.(url, blob)) post(url, body, TIMEOUT).catch(lost)
+  else if (waits || !navigator.sendBeacon?.(url, blob)) {
+    post(url, body, TIMEOUT).then(({ status }) => status === 200 || status === 401 || lost(), lost)
+  }
 }
 
 /**

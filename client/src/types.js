@@ -82,9 +82,9 @@
  *   ended: (over: Over) => void
  *   redirect: () => void
  *   title: () => string
- *   keep: (body: object) => void
+ *   keep: (beat: object) => void
  *   owed: () => object[]
- *   drop: () => void
+ *   drop: (beats: object[]) => void
  *   state: (snapshot: Snapshot) => void
  *   will: (body?: object) => void
  *   freeze: () => void

@@ -49,29 +49,36 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
     if (options.stretch?.()) answer.nextBeatMs = Math.max(next, Math.min(next * 2, idleInMs / 2))
   }
 
-  /** @param {string} path @param {Body} body @param {number} failures */
-  const speak = async (path, body, failures) => {
+  /** The beats of a message. @param {object[]} beats */
+  const joined = (beats) => (beats[1] ? { beats } : beats[0])
+  const keep = (/** @type {any} */ beat, /** @type {number} */ ageMs) =>
+    parts().keep?.({ ...beat, ageMs: (beat.ageMs ?? 0) + Math.round(ageMs) })
+
+  /** @param {string} path @param {Body} body */
+  const speak = async (path, body) => {
     const from = clock()
     const own = fill(body)
-    // What nobody answers is not made heavier.
-    const riders = body.kind === "check" || failures ? [] : await tabs.collect()
-    const others = [...(parts().owed?.() ?? []), ...riders]
-    const { outcome, ...facts } = await send(endpoint + path, body, others[0] ? { beats: [...others, own] } : own)
+    const riders = body.kind === "check" ? [] : await tabs.collect()
+    // Whoever was seen longest goes first, for what overlaps counts for the first only. The answer is for the last, and must be ours.
+    const said = [...riders, own].sort((one, other) => other.visibleMs - one.visibleMs)
+    if (said[said.length - 1] !== own) said.push(own)
+    const words = parts().owed?.() ?? []
+    const { outcome, ...facts } = await send(endpoint + path, body, joined([...words, ...said]))
     const ageMs = clock() - from
     told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(ageMs) })
     if (outcome.type === "answer") {
-      parts().drop?.()
+      parts().drop?.(words)
       stretch(outcome.answer)
       if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
-    } else if (facts.status === 422) parts().drop?.()
-    else if (outcome.type === "failed") parts().keep?.({ ...own, ageMs: (own.ageMs ?? 0) + Math.round(ageMs) })
+    } else if (facts.status === 422) parts().drop?.(words)
+    else if (outcome.type === "failed") for (const beat of said) keep(beat, ageMs)
     dispatch(outcome.type === "over" ? { ...outcome, ageMs } : outcome)
   }
 
   return {
-    /** @param {{ path: string, body: Body }} effect @param {number} failures */
-    send: ({ path, body }, failures) =>
-      speak(path, body, failures).catch((error) =>
+    /** @param {{ path: string, body: Body }} effect */
+    send: ({ path, body }) =>
+      speak(path, body).catch((error) =>
         dispatch({ type: "failed", body, message: String(error), random: Math.random() }),
       ),
     /** @param {{ path: string, body: Body }} effect @param {number} failures */
@@ -79,9 +86,10 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
       const own = fill(body)
       parts().will?.()
       // Where the last message found nobody, a beacon may find nobody either, and would not say so.
-      const keep = () => parts().keep?.(own)
-      sendBeacon(endpoint + path, own, keep)
-      if (failures) keep()
+      const from = clock()
+      const lost = () => keep(own, clock() - from)
+      sendBeacon(endpoint + path, joined([...(parts().owed?.() ?? []), own]), lost, body.lifecycle === "hidden")
+      if (failures) lost()
       told({ kind: body.kind, body: own, via: "beacon", ms: 0 })
       if (own.idleMs !== undefined) tabs.tell({ type: "evidence", ageMs: own.idleMs })
     },

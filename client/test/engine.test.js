@@ -14,6 +14,8 @@ let session
 let other
 /** @type {any[]} what another tab hears */
 let overheard
+/** One for each test: what the last one's page still has to say is not of interest. */
+let endpoint = ""
 
 before(async () => void (program = await startProgram()))
 after(() => program.stop())
@@ -22,6 +24,7 @@ beforeEach(() => {
   program.reply = LIVES
   page = openPage()
   overheard = []
+  endpoint = program.url + "/" + Math.random()
 })
 afterEach(() => {
   session?.stop()
@@ -33,7 +36,7 @@ afterEach(() => {
 /** @param {import("../src/types.js").Options} [options] @param {Parameters<typeof run>[1]} [parts] */
 const start = async (options, parts) => {
   const { length } = program.heard
-  session = run({ endpoint: program.url, ...options }, parts)
+  session = run({ endpoint, ...options }, parts)
   await until(() => program.heard.length > length && session?.state().state !== "unknown", "the first answer")
   return session
 }
@@ -41,7 +44,7 @@ const start = async (options, parts) => {
 /** The client as pages have it, without looks. @type {typeof start} */
 const startAll = async (options) => {
   const { length } = program.heard
-  session = assemble()({ endpoint: program.url, login: false, ...options })
+  session = assemble()({ endpoint, login: false, ...options })
   await until(() => program.heard.length > length && session?.state().state !== "unknown", "the first answer")
   return session
 }
@@ -51,11 +54,16 @@ const failOnce = async (session) => {
   session.beat()
   await until(() => session.state().failures > failures, "a failure")
 }
+/** What waits to be sent. @returns {any[]} */
+const waiting = () =>
+  Object.entries(page.localStorage)
+    .filter(([key]) => key.startsWith("stillhere" + endpoint))
+    .map(([_, text]) => JSON.parse(text))
 const away = { status: 503, detail: "away" }
 
 /** Another tab of this browser. */
 const openOther = () => {
-  other = new BroadcastChannel("stillhere" + program.url)
+  other = new BroadcastChannel("stillhere" + endpoint)
   other.onmessage = ({ data }) => void overheard.push(data)
   return other
 }
@@ -113,6 +121,17 @@ describe("the engine", () => {
     assert.ok(retryInMs >= 7_000)
   })
 
+  test("says first what was seen longest, and its own last", async () => {
+    const session = await start()
+    const tab = openOther()
+    /** @type {any[]} */
+    const others = [{ kind: "beat", view: "old", seq: 1, visibleMs: 900_000 }, { kind: "beat", view: "new", seq: 1, visibleMs: 0 }]
+    tab.onmessage = ({ data }) => data.type === "ride" && others.forEach((body) => tab.postMessage({ type: "body", body }))
+    const own = session.state().view
+    await until(() => (session.beat(), program.heard.at(-1).beats), "a message for all")
+    assert.deepEqual(program.heard.at(-1).beats.map((/** @type {any} */ { view }) => view), ["old", own, "new", own])
+  })
+
   test("saving beats half as often, never more often than asked, however near the deadline is", async () => {
     program.reply = { ...LIVES, nextBeatMs: 3_000, idleInMs: 60_000 }
     await start({ stretch: () => true })
@@ -145,16 +164,28 @@ describe("words that nobody heard", () => {
     session.beat()
     await until(() => program.heard.at(-1).beats?.at(-1).page === "/third", "what was kept")
     const { beats } = program.heard.at(-1)
-    assert.deepEqual(beats.map((/** @type {any} */ { page }) => page), ["/first", "/second", "/third"])
-    const [{ kind, view, visibleMs, ageMs }, third] = beats.slice(1)
-    assert.deepEqual([kind, view], ["beat", second])
-    assert.ok(visibleMs > 50 && ageMs > 50 && ageMs <= third.visibleMs + 100, JSON.stringify(beats))
+    const pages = new Set(beats.map((/** @type {any} */ { page }) => page))
+    assert.deepEqual([...pages], ["/first", "/second", "/third"])
+    const left = beats.find((/** @type {any} */ { view, lifecycle }) => view === second && lifecycle === "terminated")
+    assert.equal(left.kind, "beat")
+    assert.ok(left.visibleMs > 50 && left.ageMs > 50 && left.ageMs <= beats.at(-1).visibleMs + 100, JSON.stringify(beats))
     await until(() => session.state().failures === 0, "the answer")
     session.beat()
     await until(() => program.heard.at(-1).page === "/third", "a message without them")
   })
 
-  test("of a page closed without network go with the next page of this session, at once", async () => {
+  test("are kept with those of other tabs that rode along", async () => {
+    const session = await startAll()
+    const tab = openOther()
+    const body = { view: "other", seq: 3, visibleMs: 900_000 }
+    tab.onmessage = ({ data }) => data.type === "ride" && tab.postMessage({ type: "body", body })
+    await until(() => (session.beat(), program.heard.at(-1).beats), "a message for both")
+    program.reply = away
+    await failOnce(session)
+    assert.deepEqual(waiting().map(({ body }) => body.view).sort(), [session.state().view, "other"].sort())
+  })
+
+  test("of a page closed without network go with the next page of this session, before its own", async () => {
     const first = await startAll()
     const { view } = first.state()
     await until(() => first.state().visibleMs > 50, "some reading")
@@ -165,6 +196,7 @@ describe("words that nobody heard", () => {
     page.show(true)
     program.heard.length = 0
     const second = await startAll()
+    second.beat()
     await until(() => program.heard.length === 2, "what was kept")
     const [words, own] = program.heard[1].beats
     assert.deepEqual([program.heard[0].view, own.view], [second.state().view, second.state().view])
@@ -172,21 +204,37 @@ describe("words that nobody heard", () => {
     assert.ok(words.visibleMs > 50)
   })
 
-  test("of a page whose server was away are kept although a beacon went", async () => {
+  test("of a page that was left are kept although a beacon went, if its server was away before", async () => {
     const first = await startAll()
     program.reply = away
     await failOnce(first)
+    page.fire("pagehide", { persisted: false })
+    assert.equal((await page.beacons()).at(-1).beats.at(-1).lifecycle, "terminated")
+    assert.equal(waiting().at(-1).body.lifecycle, "terminated")
+  })
+
+  test("of a page that was hidden are kept if they are refused, and only then", async () => {
+    await startAll()
     page.show(false)
-    assert.equal((await page.beacons()).at(-1).lifecycle, "hidden")
-    assert.equal(JSON.parse(page.localStorage["stillhere" + program.url]).at(-1).body.lifecycle, "hidden")
+    await until(() => program.heard.at(-1).kind === "leave", "the last words")
+    program.reply = away
+    page.show(true)
+    await until(() => program.heard.at(-1).kind === "beat", "a beat")
+    await until(() => waiting().length === 1, "it to be kept")
+    page.show(false)
+    await until(() => waiting().length === 2, "the last words to be kept")
+    assert.deepEqual(waiting().map(({ body }) => body.lifecycle), ["active", "hidden"])
+    assert.deepEqual(await page.beacons(), [])
   })
 
   test("of a page that is heard are not kept", async () => {
     await startAll()
     page.go("/second")
-    await until(() => program.heard.length === 2, "the next view")
+    await until(() => waiting().length === 1, "the last words of the first view")
+    await until(() => waiting().length === 0, "an empty queue")
     page.show(false)
-    await until(() => page.localStorage["stillhere" + program.url] === "[]", "an empty queue")
+    await until(() => program.heard.at(-1).kind === "leave", "the last words of the second")
+    assert.deepEqual(waiting(), [])
   })
 
   test("that the server will never take are not said for ever", async () => {
@@ -195,7 +243,7 @@ describe("words that nobody heard", () => {
     await failOnce(session)
     program.reply = { status: 422, detail: "no", field: "$.beats[0].page" }
     await failOnce(session)
-    assert.equal(page.localStorage["stillhere" + program.url], "[]")
+    assert.deepEqual(waiting(), [])
   })
 
   test("end with the session", async () => {
@@ -205,6 +253,6 @@ describe("words that nobody heard", () => {
     program.reply = { status: 401, reason: "idle" }
     session.check()
     await until(() => session.state().state === "ended", "the end")
-    assert.equal(page.localStorage["stillhere" + program.url], "[]")
+    assert.deepEqual(waiting(), [])
   })
 })

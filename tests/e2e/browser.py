@@ -112,6 +112,10 @@ class Browser:
     def show(self, handle: str) -> None:
         """Close the tab in front and bring a hidden one back."""
         self.driver.close()
+        self.bring(handle)
+
+    def bring(self, handle: str) -> None:
+        """Put a tab in front of the others of its window."""
         self.driver.switch_to.window(handle)
         self.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": handle})
         self.wait(lambda: self.js("return document.visibilityState") == "visible", "the tab to be visible again")

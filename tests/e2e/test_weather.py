@@ -1,0 +1,368 @@
+"""Bad weather in a real browser: no network, no server, no store, storms of refusals, lost and doubled messages.
+
+Whatever happens, nobody is signed out, nobody storms, and in the end the sums are what really was on screen, to a second. Spans are scaled:
+where a person would wait a minute, a second passes; idle, warning and interval are scaled alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg.sql import SQL
+
+from tests.e2e.between import FAIR, Between, Weather, between
+from tests.e2e.browser import Browser
+from tests.e2e.conftest import SHORT, House
+from tests.e2e.test_visits import stay
+from tests.e2e.truth import on_screen, union_ms
+from tests.services import postgresql
+from tests.support import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.e2e.conftest import StartHouse
+    from tests.e2e.truth import Span
+
+WHO = "investor@fund.example"
+OTHER = "somebody@else.example"
+
+EXACT_MS = 1_000
+
+OUTAGES_S = (0.3, 3.3, 20)
+"""Half a minute, five minutes and half an hour, ninety times as fast."""
+
+
+@pytest.fixture
+def sky(house: House) -> Iterator[Between]:
+    """Put a proxy before the program."""
+    with between(house.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def browser(sky: Between, tmp_path: Path) -> Iterator[Browser]:
+    """Start a browser that knows only the proxy."""
+    browser = Browser(tmp_path / "profile", sky.url)
+    yield browser
+    browser.quit()
+
+
+def open_window(browser: Browser, path: str) -> str:
+    """Open a page in a window beside the others; tells its handle."""
+    browser.driver.switch_to.new_window("window")
+    browser.open(path)
+    browser.wait_for_client()
+    return str(browser.driver.current_window_handle)
+
+
+def in_each(browser: Browser, handles: list[str], ask: Callable[[], Any]) -> list[Any]:
+    """Ask something in each of some windows."""
+    told = []
+    for handle in handles:
+        browser.driver.switch_to.window(handle)
+        told.append(ask())
+    return told
+
+
+def go_offline(browser: Browser, *, offline: bool = True) -> None:
+    """Take the network from the page in front, as the browser does when it has none; or give it back."""
+    browser.driver.set_network_conditions(offline=offline, latency=0, throughput=-1)
+
+
+def attempts(browser: Browser) -> int:
+    """Count what the page in front has sent or tried to send since `record`."""
+    return sum(told["via"] == "fetch" for told in browser.told())
+
+
+def recover(browser: Browser) -> None:
+    """Let the application ask, so that no backoff has to be waited for; wait for the answer."""
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: (state := browser.state())["failures"] == 0 and state["state"] == "active", "an answer")
+
+
+def close_and_compare(browser: Browser, house: House, others: list[Span] | None = None) -> None:
+    """Close the page in front; what was counted is what was on screen."""
+    real_ms = union_ms([*(others or []), *on_screen(browser)])
+    browser.close_tab()
+    # The last words take a moment.
+    with contextlib.suppress(AssertionError):
+        browser.wait(lambda: abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS, "the last words", 5)
+    assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS
+
+
+@pytest.mark.parametrize("outage", ["the browser has no network", "connections are refused"])
+def test_without_network_nothing_is_lost(browser: Browser, house: House, sky: Between, outage: str) -> None:
+    """Half a minute, five and thirty minutes without network: the page waits, asks ever less often, and every second is counted."""
+    browser.enter(WHO)
+    browser.record()
+    for span_s in OUTAGES_S:
+        before = attempts(browser)
+        sky.down() if outage.startswith("conn") else go_offline(browser)
+        browser.js("window.stillhere.session.beat()")
+        browser.wait(lambda: browser.state()["failures"] > 0, "a message into the void")
+        stay(browser, span_s)
+        assert browser.path == "/confidential"
+        assert attempts(browser) - before <= 3 + span_s / 3
+        sky.up() if outage.startswith("conn") else go_offline(browser, offline=False)
+        recover(browser)
+    close_and_compare(browser, house)
+
+
+def open_tab(browser: Browser, path: str) -> str:
+    """Open a page in a tab in front of the others; tells its handle."""
+    browser.hide()
+    browser.open(path)
+    browser.wait_for_client()
+    return str(browser.driver.current_window_handle)
+
+
+def test_an_outage_over_tabs_and_paths_leaves_no_gap(browser: Browser, house: House, sky: Between) -> None:
+    """Without a server, a person goes from tab to tab and path to path and closes one: what each says later is counted in its order."""
+    browser.enter(WHO)
+    one = browser.driver.current_window_handle
+    two = open_tab(browser, "/lab")
+    browser.bring(one)
+    stay(browser, 1)
+    sky.down()
+    browser.bring(two)
+    stay(browser, 3)
+    browser.bring(one)
+    stay(browser, 2)
+    browser.js("history.pushState(null, '', '/elsewhere')")
+    stay(browser, 2)
+    browser.js("history.replaceState(null, '', '/elsewhere?page=2')")
+    stay(browser, 1)
+    spans = on_screen(browser)
+    browser.driver.close()
+    browser.bring(two)
+    stay(browser, 2)
+    sky.up()
+    recover(browser)
+    house.wait_for_visit(WHO, bool, "a visit")
+    views = {view["page"]: view["visible_ms"] for view in house.rows("views")}
+    assert sorted(views) == ["/confidential", "/elsewhere", "/lab"]
+    assert abs(views["/elsewhere"] - 3_000) < EXACT_MS
+    assert abs(views["/confidential"] + views["/elsewhere"] - union_ms(spans)) < EXACT_MS
+    close_and_compare(browser, house, spans)
+
+
+def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: House, sky: Between, start_house: StartHouse) -> None:
+    """The program is killed and comes back on its port and its file: three windows wait and go on together, and no second is missing."""
+    browser.enter(WHO)
+    windows = [browser.driver.current_window_handle, open_window(browser, "/lab"), open_window(browser, "/confidential")]
+    in_each(browser, windows, browser.record)
+    house.program.process.kill()
+    house.program.process.wait()
+    browser.js("window.stillhere.session.beat()")
+    stay(browser, 10)
+    assert sum(in_each(browser, windows, lambda: attempts(browser))) <= 3 * (2 + 10 / 3)
+    assert in_each(browser, windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
+    start_house(port=int(house.url.rpartition(":")[2]))
+    back_at = time.monotonic()
+    recover(browser)
+    for handle in windows:
+        browser.driver.switch_to.window(handle)
+        browser.wait(lambda: browser.state()["failures"] == 0, "the answer to be known in every window")
+    stay(browser, 3)
+    assert len(sky.beats(back_at)) <= 3 * 2
+    spans = in_each(browser, windows, lambda: on_screen(browser))
+    for handle in windows[:2]:
+        browser.driver.switch_to.window(handle)
+        browser.driver.close()
+    browser.driver.switch_to.window(windows[2])
+    close_and_compare(browser, house, [span for found in spans[:2] for span in found])
+
+
+def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path) -> None:
+    """PostgreSQL is stopped and comes back: until then 503, the cookie is kept, and the visit has every second."""
+    arguments = (*SHORT, "--archive-interval", "1s")
+    with (
+        postgresql(tmp_path / "postgresql") as store,
+        serving(store.url, *arguments, verb="demo", log=tmp_path / "program.log") as program,
+        between(program.url) as sky,
+    ):
+        browser = Browser(tmp_path / "profile", sky.url)
+        try:
+            browser.enter(WHO)
+            browser.record()
+            store.stop()
+            away_at = time.monotonic()
+            browser.js("window.stillhere.session.beat()")
+            browser.wait(lambda: browser.state()["failures"] > 0, "an answer that is none")
+            stay(browser, 8)
+            answered = sky.beats(away_at)
+            assert {message.status for message in answered} == {503}
+            assert len(answered) <= 2 + 8 / 2
+            assert browser.path == "/confidential"
+            store.start()
+            recover(browser)
+            real_ms = union_ms(on_screen(browser))
+            [(counted_ms,)] = store.execute(SQL("SELECT visible_ms FROM stillhere_visits"), database="stillhere")
+            assert abs(counted_ms - real_ms) < EXACT_MS
+        finally:
+            browser.quit()
+
+
+def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house: House, sky: Between) -> None:
+    """Told by 429 when to come back, three windows keep to it together, whatever else happens in them, and nobody is signed out."""
+    browser.enter(WHO)
+    windows = [browser.driver.current_window_handle, open_window(browser, "/lab"), open_window(browser, "/confidential")]
+    sky.weather = Weather(status=429, retry_after_s=4)
+    since = time.monotonic()
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: browser.state()["failures"] > 0, "a refusal")
+    for handle in windows:
+        browser.driver.switch_to.window(handle)
+        browser.type()
+        browser.js("dispatchEvent(new Event('online')); for (let i = 0; i < 5; i++) window.stillhere.session.check()")
+    stay(browser, 10)
+    # At 0 s, 4 s and 8 s; if two windows ask in the same moment, each is refused.
+    assert 2 <= len(sky.beats(since)) <= 6
+    assert in_each(browser, windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
+    sky.weather = FAIR
+    browser.wait(lambda: browser.state()["failures"] == 0, "an answer")
+    spans = in_each(browser, windows, lambda: on_screen(browser))
+    for handle in windows[:2]:
+        browser.driver.switch_to.window(handle)
+        browser.driver.close()
+    browser.driver.switch_to.window(windows[2])
+    close_and_compare(browser, house, [span for found in spans[:2] for span in found])
+
+
+def test_slow_answers_are_waited_for_and_given_up_in_time(browser: Browser, house: House, sky: Between) -> None:
+    """Answers take seconds, then longer than the page waits: never two messages at a time, and the sums are right."""
+    browser.enter(WHO)
+    browser.record()
+    sky.weather = Weather(delay_s=2)
+    since = time.monotonic()
+    for _ in range(10):
+        browser.js("window.stillhere.session.beat()")
+        stay(browser, 0.3)
+    assert len(sky.beats(since)) <= 2
+    browser.wait(lambda: any(told["ms"] > 2_000 and told["status"] == 200 for told in browser.told()), "a slow answer")
+    sky.weather = Weather(delay_s=60)
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: browser.state()["failures"] > 0, "the page to give up", 20)
+    assert 9_000 < browser.told()[-1]["ms"] < 12_000
+    sky.weather = FAIR
+    recover(browser)
+    close_and_compare(browser, house)
+
+
+def test_what_was_done_without_being_told_is_done_once(browser: Browser, house: House, sky: Between) -> None:
+    """Answers are lost after the program has taken messages in: they are said again, and nothing counts twice, a sign-out included."""
+    browser.enter(WHO)
+    browser.record()
+    sky.weather = Weather(loses_answers=True)
+    for n in range(1, 4):
+        browser.type()
+        browser.js("window.stillhere.session.beat()")
+        browser.wait(lambda n=n: browser.state()["failures"] >= n, "an answer to be lost")
+        stay(browser, 1)
+    assert {message.status for message in sky.beats()} == {200}
+    counted_ms = house.visit_of(WHO)["visible_ms"]
+    assert counted_ms <= union_ms(on_screen(browser))
+    sky.weather = FAIR
+    recover(browser)
+    spans = on_screen(browser)
+    assert abs(house.visit_of(WHO)["visible_ms"] - union_ms(spans)) < EXACT_MS
+    sky.weather = Weather(loses_answers=True)
+    browser.js("window.stillhere.session.end()")
+    browser.wait(lambda: house.session_of(WHO)["ended_by"] == "signed_out", "the sign-out to be taken in")
+    sky.weather = FAIR
+    browser.wait_for_path("/")
+    assert "reason=signed_out" in browser.path
+
+
+def test_doubled_and_overtaken_messages_count_once(browser: Browser, house: House, sky: Between) -> None:
+    """Every message arrives twice, and last words arrive after the return they were overtaken by: the sums and the state are right."""
+    browser.enter(WHO)
+    sky.weather = Weather(doubles=True)
+    for _ in range(3):
+        browser.type()
+        stay(browser, 1)
+        browser.js("window.stillhere.session.beat()")
+    sky.weather = Weather(doubles=True, holds=lambda message: message.beats()[-1]["kind"] == "leave")
+    tab = browser.hide()
+    browser.wait(lambda: len(sky.held()) == 1, "the last words to be held back")
+    stay(browser, 2)
+    browser.show(tab)
+    since = time.monotonic()
+    browser.wait(lambda: any(message.status == 200 for message in sky.beats(since)), "a beat after the return")
+    stay(browser, 1)
+    sky.release()
+    view = house.rows("views")[0]
+    assert (view["lifecycle"], house.visit_of(WHO)["left_at"]) == ("active", None)
+    sky.weather = FAIR
+    close_and_compare(browser, house)
+
+
+def leave_words_behind(browser: Browser, sky: Between) -> tuple[str, list[Span]]:
+    """Read a page, lose the server, read on and close it; tells its view and when it really was on screen."""
+    browser.enter(WHO)
+    tab = browser.driver.current_window_handle
+    view = str(browser.state()["view"])
+    browser.driver.switch_to.new_window("window")
+    blank = browser.driver.current_window_handle
+    browser.bring(tab)
+    sky.down()
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: browser.state()["failures"] > 0, "a message into the void")
+    stay(browser, 3)
+    spans = on_screen(browser)
+    browser.driver.close()
+    browser.driver.switch_to.window(blank)
+    sky.up()
+    return view, spans
+
+
+def told_of(sky: Between, view: str) -> list[dict[str, Any]]:
+    """List what was said of a view from other pages."""
+    return [beat for message in sky.beats() for beat in message.beats() if beat["view"] == view and "ageMs" in beat]
+
+
+def test_words_of_a_closed_page_arrive_with_the_next_ones_once(browser: Browser, house: House, sky: Between) -> None:
+    """A page is closed without network: of the next two pages of its session one says what it had to say; no repetition adds anything."""
+    view, spans = leave_words_behind(browser, sky)
+    pages = [
+        browser.driver.execute_cdp_cmd("Target.createTarget", {"url": f"{sky.url}/lab", "newWindow": True})["targetId"] for _ in range(2)
+    ]
+    browser.wait(lambda: told_of(sky, view), "the words of the closed page")
+    [kept] = [message for message in sky.beats() if view in message.body and "ageMs" in message.body]
+    browser.wait(lambda: len({beat["view"] for message in sky.beats() for beat in message.beats()}) == 3, "both pages")
+    browser.wait(
+        lambda: any(row["view"] == view and abs(row["visible_ms"] - union_ms(spans)) < EXACT_MS for row in house.rows("views")),
+        "what it had to say to be counted",
+    )
+    browser.driver.switch_to.window(pages[0])
+    again = "return fetch('/session/beat', {method: 'POST', headers: {'X-Stillhere': '1'}, body: arguments[0]}).then(a => a.status)"
+    assert [browser.js(again, kept.body) for _ in range(3)] == [200] * 3
+    told_ms = max(beat["visibleMs"] for beat in kept.beats() if beat["view"] == view)
+    assert next(row["visible_ms"] for row in house.rows("views") if row["view"] == view) <= told_ms <= union_ms(spans) + EXACT_MS
+    assert len(told_of(sky, view)) == 4 * len([beat for beat in kept.beats() if beat["view"] == view])
+    for page in pages[1:]:
+        browser.driver.switch_to.window(page)
+        spans += on_screen(browser)
+        browser.driver.close()
+    browser.driver.switch_to.window(pages[0])
+    close_and_compare(browser, house, spans)
+
+
+def test_nobody_inherits_the_words_of_another(browser: Browser, house: House, sky: Between) -> None:
+    """A page is closed without network, and another person signs in on the same browser: nothing of it is said, and it is forgotten."""
+    view, _ = leave_words_behind(browser, sky)
+    before = house.visit_of(WHO)["visible_ms"]
+    # Sessions are told apart by their end; who signs in within ten seconds of somebody else could be taken for them.
+    stay(browser, 11 - (time.time() - house.session_of(WHO)["created_at"] / 1_000))
+    browser.driver.delete_all_cookies()
+    browser.enter(OTHER)
+    recover(browser)
+    assert browser.js("return Object.keys(localStorage)") == []
+    assert told_of(sky, view) == []
+    assert house.visit_of(WHO)["visible_ms"] == before
+    assert house.visit_of(OTHER)["visible_ms"] < 5_000
