@@ -73,7 +73,7 @@ const alone = `import { run } from "./src/engine.js"; window.stillhere = { start
 const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
 
 const [verb, folder] = process.argv.slice(2)
-if (verb === "--dist") await pack(folder, built, inner, [tightCss])
+if (verb === "--dist") await pack(folder, shipped, inner, [tightCss])
 else if (verb === "--check") {
   for (const [name, code] of Object.entries(shipped)) {
     const there = await readFile(target + name).catch(() => Buffer.alloc(0))
@@ -84,7 +84,7 @@ else if (verb === "--check") {
 } else {
   await mkdir(target + "client", { recursive: true })
   for (const [name, code] of Object.entries(shipped)) await writeFile(target + name, code)
-  await pack(here("dist"), built, inner, [tightCss])
+  await pack(here("dist"), shipped, inner, [tightCss])
 }
 
 /** @type {(name: string, code: Buffer, goal?: number) => void} */

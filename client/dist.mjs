@@ -20,13 +20,13 @@ export async function readExtras() {
 
 /**
  * @param {string} dist  the folder, which is emptied first
- * @param {Uint8Array} bundle  for a script tag
+ * @param {Record<string, Uint8Array>} scripts  for a script tag, by file
  * @param {string[]} inner  properties that only our own modules call by name
  * @param {import("esbuild").Plugin[]} plugins
  */
-export async function pack(dist, bundle, inner, plugins) {
+export async function pack(dist, scripts, inner, plugins) {
   await rm(dist, { recursive: true, force: true })
-  await mkdir(dist, { recursive: true })
+  await mkdir(join(dist, "client"), { recursive: true })
   const sources = await readdir(here("src"), { recursive: true })
   await build({
     entryPoints: sources.filter((name) => name.endsWith(".js") && name !== "auto.js").map((name) => here("src/" + name)),
@@ -42,7 +42,7 @@ export async function pack(dist, bundle, inner, plugins) {
     // Built one by one, the modules still have to agree.
     mangleCache: Object.fromEntries(inner.map((name, n) => [name, "_" + n.toString(36)])),
   })
-  await writeFile(join(dist, "client.js"), bundle)
+  for (const [name, code] of Object.entries(scripts)) await writeFile(join(dist, name), code)
   await cp(here("src/texts"), join(dist, "texts"), { recursive: true })
   for (const name of ["SessionHeartbeat.astro", "astro.d.ts"]) await copyFile(here("src/" + name), join(dist, name))
   const types = spawnSync(process.execPath, [here("node_modules/typescript/bin/tsc"), "-p", here("tsconfig.dist.json"), "--outDir", dist], {

@@ -62,9 +62,11 @@ describe("the package", () => {
     assert.equal(readFileSync(join(client, "LICENSE"), "utf8"), readFileSync(join(client, "../LICENSE"), "utf8"))
   })
 
-  test("ships the very script that the server ships", () => {
-    const served = readFileSync(join(client, "../src/stillhere/http/static/client.js"))
-    assert.ok(served.equals(readFileSync(join(app, "node_modules/stillhere/dist/client.js"))))
+  test("ships the very scripts that the server ships, side by side", () => {
+    for (const name of ["client.js", "client/tagging.js", "client/media.js", "client/frames.js"]) {
+      const served = readFileSync(join(client, "../src/stillhere/http/static", name))
+      assert.ok(served.equals(readFileSync(join(app, "node_modules/stillhere/dist", name))), name)
+    }
   })
 
   test("is imported by Node, and touches no page by that", () => {
