@@ -7,7 +7,7 @@ PORT ?= 8000
 NAME ?= duration_of_a_visit
 RUN := .venv/bin
 
-.PHONY: help demo example test check fix nightly bench client pictures lock clean venv node chromium services
+.PHONY: help demo example test check fix nightly bench client pictures lock clean venv node astro chromium services
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -19,7 +19,7 @@ example: venv node ## serve an application of examples/, such as NAME=keep_alive
 	@test ! -e examples/$(NAME)/page.tsx || node client/example.mjs examples/$(NAME)
 	@cd examples/$(NAME) && PORT=$(PORT) exec ../../$(RUN)/python $(NAME).py
 
-test: chromium services check ## everything: the fast loop, then real servers, the program, faults and a real browser
+test: chromium services astro check ## everything: the fast loop, then real servers, the program, faults and a real browser
 	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --cov --cov-append --cov-report= --cov-fail-under=0
 	$(RUN)/coverage report --include='*/stores/*,*/archive/*' --fail-under=100
 	$(RUN)/pytest -q tests/e2e --numprocesses 2 --dist worksteal
@@ -54,13 +54,16 @@ lock: venv ## write requirements.lock anew from pyproject.toml
 	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra postgresql --extra redis --extra dev -o requirements.lock pyproject.toml
 
 clean: ## remove what the other verbs made; the demo's data stays
-	rm -rf .venv .bootstrap client/dist client/node_modules benchmarks/.peers benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
+	rm -rf .venv .bootstrap client/dist client/node_modules tests/e2e/astro/node_modules benchmarks/.peers benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
 
 venv:
 	@scripts/need-venv
 
 node:
 	@scripts/need-node-modules
+
+astro:
+	@scripts/need-astro
 
 chromium:
 	@scripts/need-chromium

@@ -13,6 +13,8 @@ export interface Props {
   page?: string
   /** False: no dialog and no notice. */
   dialog?: boolean
+  /** False: no stream; an end from elsewhere is learnt from the next message. */
+  push?: boolean
   /** Milliseconds the ending notice stays before the redirect; default 2500, at least 500. */
   notice?: number
   /** Where the script is; default beside the session routes. */
