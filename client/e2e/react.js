@@ -25,7 +25,8 @@ function callbacks({ name, says = "first", throws, calls = true }) {
     told.push({ name, says, callback, reason: detail.reason })
     if (throws) throw new Error("thrown on purpose")
   }
-  return calls ? { onRefreshed: keep("refreshed"), onError: keep("error"), onSessionExpired: keep("expired") } : {}
+  const all = { onRefreshed: keep("refreshed"), onError: keep("error"), onSessionExpired: keep("expired"), saveDrafts: keep("drafts") }
+  return calls ? all : {}
 }
 
 /** @param {Part} part @param {any} given */

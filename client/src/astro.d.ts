@@ -17,6 +17,8 @@ export interface Props {
   push?: boolean
   /** Milliseconds the ending notice stays before the redirect; default 2500, at least 500. */
   notice?: number
+  /** Language of warning and toast; default the page's, or else the browser's. */
+  lang?: string
   /** Where the script is; default beside the session routes. */
   src?: string
   /** Any other option of the script tag: `data-…`. */

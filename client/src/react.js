@@ -10,7 +10,7 @@ import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "r
 import { createDialog } from "./dialog.js"
 import { UNKNOWN, current, hold, look, restart, watch } from "./shared.js"
 
-/** @typedef {Pick<Options, "onSessionExpired" | "onRefreshed" | "onError">} Callbacks */
+/** @typedef {Pick<Options, "onSessionExpired" | "onRefreshed" | "onError" | "saveDrafts">} Callbacks */
 /**
  * @typedef {Options & { enabled?: boolean, tickMs?: number }} SessionOptions
  *   `enabled`: false holds no client, for as long as nobody is signed in; default true.
@@ -24,15 +24,21 @@ import { UNKNOWN, current, hold, look, restart, watch } from "./shared.js"
  * @property {number} [idleThresholdMs]  the same, by the name that some know it by
  * @property {boolean} [enabled]  false holds no client, for as long as nobody is signed in; default true
  * @property {string | false} [login]  the sign-in page to go to at the end; default: stay
- * @property {string} [page]  what to call this page; default its path
+ * @property {Options["page"]} [page]  what to call this page, or what tells; default its path
  * @property {boolean} [push]  false: don't listen to the server's own voice
  * @property {boolean} [debug]  console.debug every message
  * @property {(over: Over) => void} [onSessionExpired]  once, with the reason
  * @property {(answer: Answer) => void} [onRefreshed]  every answer
  * @property {(error: Error & { status?: number, retryInMs?: number }) => void} [onError]  no answer; it is tried again by itself
+ * @property {Options["saveDrafts"]} [saveDrafts]  called when the final warning shows and when the session ended
  */
 
-const CALLBACKS = /** @type {const} */ ({ ended: "onSessionExpired", refreshed: "onRefreshed", error: "onError" })
+const CALLBACKS = /** @type {const} */ ({
+  ended: "onSessionExpired",
+  refreshed: "onRefreshed",
+  error: "onError",
+  drafts: "saveDrafts",
+})
 
 /** What a component can do; the same functions for ever. */
 const actions = {
@@ -88,27 +94,31 @@ const unknown = () => UNKNOWN
  * @param {boolean} enabled
  * @param {Holder["createUI"]} [createUI]
  */
-function useHold({ onSessionExpired, onRefreshed, onError, ...options }, enabled, createUI) {
+function useHold({ onSessionExpired, onRefreshed, onError, saveDrafts, ...options }, enabled, createUI) {
   /** @type {Callbacks} */
-  const callbacks = { onSessionExpired, onRefreshed, onError }
+  const callbacks = { onSessionExpired, onRefreshed, onError, saveDrafts }
   const told = useRef(callbacks)
-  const latest = useRef(options)
+  const latest = useRef(/** @type {Record<string, any>} */ (options))
   useEffect(() => {
     told.current = callbacks
     latest.current = options
   })
   const endsItself = !!onSessionExpired
+  const savesDrafts = !!saveDrafts
   const key = JSON.stringify(options)
   useEffect(() => {
     if (!enabled) return
     /** @type {Holder["tell"]} */
-    const tell = (name, detail) => {
+    const tell = async (name, detail) => {
       try {
-        if (name !== "state") told.current[CALLBACKS[name]]?.(detail)
+        if (name !== "state") await told.current[CALLBACKS[name]]?.(detail)
       } catch (error) {
         reportError(error)
       }
     }
-    return hold({ options: latest.current, endsItself, createUI, tell })
-  }, [key, endsItself, enabled, createUI])
+    // `page` and `stretch` may be functions; those are the latest, too.
+    const held = { ...latest.current }
+    for (const name in held) if (typeof held[name] === "function") held[name] = () => latest.current[name]()
+    return hold({ options: held, endsItself, savesDrafts, createUI, tell })
+  }, [key, endsItself, savesDrafts, enabled, createUI])
 }

@@ -8,13 +8,14 @@
 import { assemble } from "./assemble.js"
 
 /** @typedef {Snapshot & { over: Over | null }} View  how things stand, and why it ended */
-/** @typedef {"state" | "refreshed" | "ended" | "error"} Told */
+/** @typedef {"state" | "refreshed" | "ended" | "error" | "drafts"} Told */
 /**
  * @typedef {object} Holder
  * @property {Options} options  without callbacks
  * @property {boolean} endsItself  has its own way to end: nothing is shown, nobody is sent anywhere
+ * @property {boolean} savesDrafts
  * @property {CreateUI} [createUI]
- * @property {(name: Told, detail: any) => void} tell
+ * @property {(name: Told, detail: any) => unknown} tell
  */
 
 /** Before the server's first word, and on a server. @type {View} */
@@ -125,6 +126,9 @@ function merged() {
   for (const holder of holders) {
     for (const [name, value] of Object.entries(holder.options)) if (value !== undefined) options[name] = value
     if (holder.endsItself) options.onSessionExpired = () => {}
+    if (holder.savesDrafts) {
+      options.saveDrafts = (/** @type {object} */ why) => Promise.all([...holders].map(({ tell }) => tell("drafts", why)))
+    }
   }
   const hasLooks = [...holders].some((holder) => holder.createUI)
   if (!hasLooks) options.login ??= false

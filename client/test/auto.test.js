@@ -72,6 +72,7 @@ const OPTIONS = [
   ["data-push", "off", { push: false }],
   ["data-notice", "700", { notice: 700 }],
   ["data-debug", "", { debug: true }],
+  ["data-lang", "de", { lang: "de" }],
 ]
 /** Attribute, its value, which part is loaded with which prefix. @type {[string, string, string, string][]} */
 const PARTS = [

@@ -39,7 +39,7 @@ after(() => rmSync(scratch, { recursive: true }))
 
 describe("the package", () => {
   test("holds what it says, and nothing else", () => {
-    const known = /^(LICENSE|README\.md|package\.json|dist\/([a-z]+\/)?[A-Za-z-]+\.(js|js\.map|d\.ts|astro|json))$/
+    const known = /^(LICENSE|README\.md|package\.json|dist\/([a-z]+\/)?[A-Za-z-]+\.(js|js\.map|d\.ts|astro|json|svg))$/
     assert.deepEqual(files.filter((path) => !known.test(path)), [])
     assert.ok(["LICENSE", "README.md", "dist/client.js", "dist/SessionHeartbeat.astro"].every((path) => files.includes(path)), files.join())
     const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? target : Object.values(target)))

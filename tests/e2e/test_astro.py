@@ -97,6 +97,7 @@ def test_every_prop_becomes_its_attribute(built: Path) -> None:
         "data-dialog": "off",
         "data-push": "off",
         "data-notice": "700",
+        "data-lang": "de",
         "data-media": "",
     }
     assert {name: value or "" for name, value in tag.items()} == expected

@@ -127,13 +127,30 @@ def test_the_end_is_told_once_and_leaves_the_page_alone(page: Page) -> None:
     page.expected = "status of 401"
 
 
+def test_drafts_are_saved_by_those_who_are_there(page: Page) -> None:
+    """`saveDrafts` of each component is called once, with the reason; one that went before is not asked."""
+    page.show(BADGE, HEART, {**HEART, "name": "gone"})
+    page.wait_for_state("active")
+    page.show(BADGE, HEART)
+    page.expected = "status of 401"
+    page.stand.end_session()
+    page.browser.js("lab.latest.heart.check()")
+    page.browser.wait(lambda: page.told("heart", "drafts") and page.told("badge", "drafts"), "the drafts")
+    page.settle()
+    assert [(told["name"], told["reason"]) for told in page.browser.js("return lab.told") if told["callback"] == "drafts"] == [
+        ("badge", "revoked"),
+        ("heart", "revoked"),
+    ]
+
+
 def test_an_end_from_elsewhere_is_told_at_once(page: Page) -> None:
-    """Nobody asks; the server says so itself."""
+    """The server says so itself; the client asks once more, to be sure."""
+    page.expected = "status of 401"
     page.show({**BADGE, "options": {"dialog": False}}, {**HEART, "options": {}})
     page.browser.wait(lambda: len(page.told("heart", "refreshed")) == 2, "the answer to the beat, and what a stream begins with")
     page.stand.end_session()
     page.wait_for_state("ended")
-    assert [message["kind"] for message in page.stand.messages] == ["beat"]
+    assert len(page.stand.beats()) == 1
     assert [told["reason"] for told in page.told("heart", "expired")] == ["revoked"]
 
 
