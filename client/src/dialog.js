@@ -72,8 +72,9 @@ export function createDialog(say, options = {}) {
     }
   }
   const seal = () => {
-    for (const element of (host.parentElement ?? document.documentElement).children) {
-      if (!(element instanceof HTMLElement) || element === host || element.inert) continue
+    for (const child of (host.parentElement ?? document.documentElement).children) {
+      const element = /** @type {HTMLElement} */ (child)
+      if (element === host || element.inert) continue
       element.inert = true
       element.style.filter = "blur(2em)"
       sealed.push(element)

@@ -33,7 +33,9 @@ export const TEXTS = {
 export async function loadTexts({ lang = document.documentElement.lang || navigator.language, endpoint = "/session" }) {
   const [name] = /^(de|fr|es|zh|ar)\b/.exec(lang.toLowerCase()) ?? []
   try {
-    return name && (await (await fetch(`${endpoint}/client/${name}.json`)).json())
+    // A refusal is JSON, too, and has a title.
+    const answer = name && (await fetch(`${endpoint}/client/${name}.json`))
+    return answer && answer.ok ? await answer.json() : undefined
   } catch {
     return undefined
   }

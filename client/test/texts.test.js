@@ -27,7 +27,7 @@ describe("the texts", () => {
     /** @type {string[]} */
     const asked = []
     const document = { documentElement: { lang: "" } }
-    const fetch = async (/** @type {string} */ url) => (asked.push(url), { json: async () => read("de") })
+    const fetch = async (/** @type {string} */ url) => (asked.push(url), { ok: true, json: async () => read("de") })
     t.after(replaceGlobals({ document, navigator: { language: "de-CH" }, fetch }))
     assert.equal((await loadTexts({}))?.stay, "Angemeldet bleiben")
     document.documentElement.lang = "ZH-tw"
@@ -39,7 +39,7 @@ describe("the texts", () => {
 
   test("stay English when the file can't be had or is none", async () => {
     /** @type {(() => Promise<any>)[]} */
-    const ways = [() => Promise.reject(new TypeError("Failed to fetch")), async () => new Response("<!doctype html>"), async () => new Response("", { status: 404 })]
+    const ways = [() => Promise.reject(new TypeError("Failed to fetch")), async () => new Response("<!doctype html>"), async () => new Response('{"title":"Not Found"}', { status: 404 })]
     for (const fetch of ways) {
       const restore = replaceGlobals({ fetch })
       assert.ok(!(await loadTexts({ lang: "de" })))

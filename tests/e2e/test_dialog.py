@@ -236,12 +236,17 @@ def test_it_speaks_the_language_of_the_page(faces: Faces, stand: Stand, language
 
 
 def test_a_language_that_cannot_be_had_is_english(faces: Faces) -> None:
-    """Where the texts are missing, nothing waits for them and English is spoken."""
-    faces.create(lang="de", endpoint="/nowhere")
-    faces.warn(119_000)
-    faces.browser.wait(faces.browser.problems, "the file to be missing")
-    faces.call("pass", 1_000)
-    assert (faces.text("#primary"), faces.text("#spoken")) == ("Stay signed in", "2 minutes")
+    """Where the texts are missing, nothing waits for them and English is spoken; a refusal in JSON is no text."""
+    for endpoint in ("/nowhere", "/session/nowhere"):
+        faces.create(lang="de", endpoint=endpoint)
+        faces.warn(119_000)
+        faces.browser.wait(faces.browser.problems, "the file to be missing")
+        faces.call("pass", 1_000)
+        assert (faces.text("#title"), faces.text("#primary"), faces.text("#spoken")) == (
+            "Are you still here?",
+            "Stay signed in",
+            "2 minutes",
+        )
 
 
 def test_every_text_can_be_replaced(faces: Faces) -> None:
