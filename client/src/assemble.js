@@ -51,13 +51,11 @@ export const assemble = (createUI) => (options = {}) => {
         push?.open()
         veil.lift()
       },
-      async ended(over) {
+      ended(over) {
         push?.close()
         queue.clear()
         const { signal } = (leaving = new AbortController())
-        const isQuiet = !(await claim(name + " end", signal))
-        if (signal.aborted) return
-        staysAfterEnd = !ending.depart(over, isQuiet, signal)
+        staysAfterEnd = ending.depart(over, () => claim(name + " end", signal), signal)
         if (staysAfterEnd) veil.lift()
       },
       redirect: ending.redirect,

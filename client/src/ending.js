@@ -104,6 +104,15 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
     if (status === 200) location.reload()
     else redirect()
   }
+  /** Another tab shows the notice. @param {AbortSignal} signal */
+  const follow = async (signal) => {
+    for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || turn(), { signal })
+    ui?.seal()
+    // Of two windows side by side the one that is looked at may not have got it.
+    if (!document.hasFocus()) return
+    await pause(options.notice ?? 2_500, signal)
+    turn()
+  }
   return {
     redirect: turn,
     /** @param {Snapshot} snapshot */
@@ -113,22 +122,22 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
     },
     /**
      * @param {Over} ended
-     * @param {boolean} isQuiet  another tab shows the notice; this one goes when it is looked at
+     * @param {() => Promise<boolean>} claim  whether it is this tab that shows the notice; if not, it goes when it is looked at
      * @param {AbortSignal} signal  the client stops, or its page is left
-     * @returns {string | null} where to; null: the page stays
+     * @returns {boolean} whether the page stays
      */
-    depart(ended, isQuiet, signal) {
+    depart(ended, claim, signal) {
       over = ended
       saved = save(over)
       // An application that handles the ending itself and names no sign-in page is left alone.
       const login = options.login ?? (!options.onSessionExpired && "/")
       leaveTo = login ? signInUrl(login, location.href, over.reason) : null
-      if (!login || (!leaveTo && over.reason === "no_session")) return null
-      if (isQuiet && !isKept()) {
-        for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || turn(), { signal })
-        ui?.seal()
-      } else show(signal)
-      return leaveTo
+      if (!login || (!leaveTo && over.reason === "no_session")) return true
+      // Only what has something to show may take the notice from the others.
+      claim().then((isMine) => {
+        if (!signal.aborted) isMine || isKept() ? show(signal) : follow(signal)
+      })
+      return !leaveTo
     },
   }
 }

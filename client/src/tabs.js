@@ -61,7 +61,9 @@ export const claim = (name, signal) =>
     else if (!navigator.locks) done(true)
     // Held until then: who comes later finds it taken.
     else {
-      navigator.locks.request(name, { ifAvailable: true }, (lock) => (done(!!lock), lock && new Promise((free) => (signal.onabort = free))))
+      navigator.locks
+        .request(name, { ifAvailable: true }, (lock) => (done(!!lock), lock && new Promise((free) => (signal.onabort = free))))
+        .catch(() => done(true))
     }
   })
 

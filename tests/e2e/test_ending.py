@@ -229,3 +229,20 @@ def test_another_tab_of_who_signed_in_again_is_shown_anew(page: Browser, stand: 
     page.wait(lambda: page.js("return window.old ?? null") is None, "the page to be loaded anew")
     page.wait_for_client()
     assert page.path == "/"
+
+
+def test_a_sign_in_page_with_the_client_takes_nobodys_notice(page: Browser, stand: Stand) -> None:
+    """A second tab at the sign-in page, which has nothing to show, does not keep the first one from saying why and going."""
+    stand.files["/login"] = page_of(TAG.format(notice=900))
+    first = page.driver.current_window_handle
+    page.hide()
+    stand.end_session()
+    page.open("/login")
+    page.wait(lambda: page.state()["state"] == "ended", "the sign-in page to know that nobody is signed in")
+    login = page.driver.current_window_handle
+    page.driver.switch_to.window(first)
+    page.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": first})
+    page.wait_for_path("/login")
+    page.driver.switch_to.window(login)
+    page.driver.close()
+    page.driver.switch_to.window(first)
