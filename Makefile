@@ -7,7 +7,7 @@ PORT ?= 8000
 NAME ?= duration_of_a_visit
 RUN := .venv/bin
 
-.PHONY: help demo example test check fix nightly bench client pictures lock clean venv node astro chromium services
+.PHONY: help demo example test check fix nightly bench client sizes pictures lock clean venv node astro chromium services
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,9 @@ nightly: test ## the same with many more random examples, and the slow proofs
 
 client: node ## build the client into the package
 	cd client && npm run --silent build
+
+sizes: node ## measure what the client weighs beside its peers; writes docs/client.md
+	@node client/sizes.mjs
 
 bench: ## measure beside the peers; writes benchmarks/results and docs/benchmarks.md
 	benchmarks/run
