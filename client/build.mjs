@@ -16,7 +16,7 @@ const target = here("../src/stillhere/http/static/")
 const PARTS = { tagging: "tagRequests", media: "watchMedia", frames: "watchFrames" }
 const { version, license } = JSON.parse(await readFile(here("package.json"), "utf8"))
 /** What is aimed at; `docs/client.md` says how far we are. */
-const GOAL = { "with dialog": 5_000, "engine alone": 3_000 }
+const GOAL = { "with dialog": 5_500, "engine alone": 3_000 }
 
 /** The style sheet is written to be read; it is shipped without its white space. @type {import("esbuild").Plugin} */
 const tightCss = {
