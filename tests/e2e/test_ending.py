@@ -110,6 +110,16 @@ def test_what_a_person_typed_is_kept(page: Browser, stand: Stand, where: str) ->
     page.wait_for_path("/login")
 
 
+def test_a_framework_that_moves_the_default_along_is_no_excuse(page: Browser, stand: Stand) -> None:
+    """Some keep a field's default equal to its value; what a person typed is known all the same."""
+    page.js("const notes = document.querySelector('#notes'); notes.oninput = () => { notes.defaultValue = notes.value }")
+    page.find("#notes").click()
+    page.type("controlled")
+    end(page, stand)
+    wait_for_toast(page)
+    assert "Copy it" in inside(page, "#status")
+
+
 UNTYPED = {
     "typed and taken back": ("#notes", "x\b", ""),
     "written by a script": ("#before", "", "document.querySelector('#notes').value = 'y'"),
