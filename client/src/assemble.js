@@ -46,7 +46,7 @@ export const assemble = (createUI) => (options = {}) => {
       owed: queue.owed,
       drop: queue.drop,
       state: ({ absoluteInMs }) => queue.meet(absoluteInMs),
-      will: createWill(endpoint + "/beat"),
+      will: createWill(options.beatPath ?? endpoint + "/beat"),
       refreshed() {
         push?.open()
         veil.lift()

@@ -71,19 +71,10 @@ export function useSession({ enabled = true, tickMs, ...options } = {}) {
  */
 export function useHeartbeat({ endpoint, intervalMs, activityWindowMs, idleThresholdMs, enabled = true, ...options } = {}) {
   const activityWindow = activityWindowMs ?? idleThresholdMs
-  useHold({ ...routes(endpoint), ...options, interval: intervalMs, activityWindow }, enabled)
+  // The other routes are beside a beat route of the usual name, and where they usually are if it has one of its own.
+  const routes = endpoint?.endsWith("/beat") ? { endpoint: endpoint.slice(0, -5) } : { beatPath: endpoint }
+  useHold({ ...options, ...routes, interval: intervalMs, activityWindow }, enabled)
   return actions
-}
-
-/**
- * Where the other routes are is known by what comes before "/beat". A beat route by another name has no others: it is kept whole, for what
- * follows a # stays in the browser.
- * @param {string} [endpoint]
- * @returns {Options}
- */
-function routes(endpoint) {
-  if (!endpoint || endpoint.endsWith("/beat")) return { endpoint: endpoint?.slice(0, -5) }
-  return { endpoint: endpoint + "#", push: false }
 }
 
 const unknown = () => UNKNOWN

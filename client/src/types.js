@@ -101,6 +101,7 @@
  *
  * @typedef {object} Options
  * @property {string} [endpoint]  where the session routes are; default "/session"
+ * @property {string} [beatPath]  where beats are posted; default "/beat" below that
  * @property {number} [interval]  ms between two beats; wins over the server's when shorter
  * @property {string | false} [login]  the sign-in page; default "/"; false: no redirect
  * @property {number} [activityWindow]  ms after an input in which a person still counts as active; default 120000

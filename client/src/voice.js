@@ -20,7 +20,8 @@ import { send, sendBeacon } from "./transport.js"
 
 /** @param {Page} page */
 export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch, parts }) {
-  const { endpoint = "/session", page = () => location.pathname, debug } = options
+  const { endpoint = "/session", beatPath = endpoint + "/beat", page = () => location.pathname, debug } = options
+  const pathOf = (/** @type {string} */ path) => (path === "/beat" ? beatPath : endpoint + path)
   let pageName = ""
   const nameOfPage = () => {
     // The application's own function may fail; the page keeps its name then.
@@ -63,7 +64,7 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
     const said = [...riders, own].sort((one, other) => other.visibleMs - one.visibleMs)
     if (said[said.length - 1] !== own) said.push(own)
     const words = parts().owed?.() ?? []
-    const { outcome, ...facts } = await send(endpoint + path, body, joined([...words, ...said]))
+    const { outcome, ...facts } = await send(pathOf(path), body, joined([...words, ...said]))
     const ageMs = clock() - from
     told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(ageMs) })
     if (outcome.type === "answer") {
@@ -88,7 +89,7 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
       // Where the last message found nobody, a beacon may find nobody either, and would not say so.
       const from = clock()
       const lost = () => keep(own, clock() - from)
-      sendBeacon(endpoint + path, joined([...(parts().owed?.() ?? []), own]), lost, body.lifecycle === "hidden")
+      sendBeacon(pathOf(path), joined([...(parts().owed?.() ?? []), own]), lost, body.lifecycle === "hidden")
       if (failures) lost()
       told({ kind: body.kind, body: own, via: "beacon", ms: 0 })
       if (own.idleMs !== undefined) tabs.tell({ type: "evidence", ageMs: own.idleMs })

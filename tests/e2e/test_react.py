@@ -236,9 +236,20 @@ def test_a_client_of_the_page_is_joined_and_left_alone(page: Page) -> None:
 
 
 def test_beats_go_where_an_application_has_them(page: Page) -> None:
-    """`endpoint` is the whole path of a beat route, by whatever name."""
+    """`endpoint` is the whole path of a beat route, by whatever name; a sign-out still goes to its own route, and ends the session."""
     page.show({**HEART, "options": {"endpoint": "/api/auth/heartbeat", "intervalMs": 1_000, "activityWindowMs": 5_000}})
     page.browser.wait(lambda: len(page.told("heart", "refreshed")) >= 2, "two answers, a second apart")
-    page.unmount()
-    page.wait_for_messages("leave", 1)
     assert {message["path"] for message in page.stand.messages} == {"/api/auth/heartbeat"}
+    over = page.browser.driver.execute_async_script("lab.latest.heart.end().then(arguments[0])")
+    assert over["reason"] == "signed_out"
+    assert page.stand.messages[-1]["path"] == "/session/end"
+
+
+def test_a_changed_prefix_is_read_off_the_beat_route(page: Page) -> None:
+    """Where `endpoint` ends in `/beat`, the other routes are beside it."""
+    page.expected = "status of 404"
+    page.show({**HEART, "options": {"endpoint": "/elsewhere/beat", "push": False}})
+    page.wait_for_messages("beat", 1)
+    page.browser.js("lab.latest.heart.end()")
+    page.browser.wait(lambda: page.stand.messages[-1]["path"] == "/elsewhere/end", "the sign-out")
+    assert page.stand.messages[0]["path"] == "/elsewhere/beat"
