@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from selenium.webdriver.common.by import By
 from tests.support import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from selenium.webdriver.remote.webelement import WebElement
 
 FLAGS = (
@@ -146,6 +149,35 @@ class Browser:
         for pid in _descendants(self.driver.service.process.pid):
             if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Stop the processes of all pages until the block ends, as a sleeping machine does: no event tells them."""
+        pids = [
+            pid for pid in _descendants(self.driver.service.process.pid) if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Minimize the window and freeze its page until the block ends, as a phone does with an application that is not in front."""
+        cdp = self.driver.execute_cdp_cmd
+        window = cdp("Browser.getWindowForTarget", {})["windowId"]
+        cdp("Browser.setWindowBounds", {"windowId": window, "bounds": {"windowState": "minimized"}})
+        self.wait(lambda: self.js("return document.hidden"), "the page to be hidden")
+        cdp("Page.setWebLifecycleState", {"state": "frozen"})
+        try:
+            yield
+        finally:
+            # Whoever brings it to the front sees it and thaws it by that.
+            cdp("Browser.setWindowBounds", {"windowId": window, "bounds": {"windowState": "normal"}})
+            cdp("Page.setWebLifecycleState", {"state": "active"})
 
     def problems(self) -> list[str]:
         """Tell what the console complains of."""

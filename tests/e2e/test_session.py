@@ -105,17 +105,6 @@ def test_a_session_ended_elsewhere_is_noticed_at_the_next_message(browser: Brows
     assert "reason=revoked" in browser.path
 
 
-def test_the_back_button_shows_nothing_of_an_ended_session(browser: Browser, house: House) -> None:
-    """A page restored from the back/forward cache asks the server before it is read on."""
-    browser.enter(WHO)
-    browser.js("window.addEventListener('pageshow', e => { window.restored = e.persisted })")
-    browser.open("/healthz")
-    house.end_from_elsewhere(WHO)
-    browser.driver.back()
-    browser.wait_for_path("/")
-    assert "next=%2Fconfidential" in browser.path
-
-
 def test_a_restored_page_is_a_new_view_and_is_checked(browser: Browser, house: House) -> None:
     """Back from the back/forward cache, a living session goes on under a new view at once."""
     browser.enter(WHO)
