@@ -41,7 +41,10 @@ const given = script?.src ? optionsOf(script) : {}
 const api = {
   start(options) {
     const session = start({ ...given, ...options })
-    if (script?.src && session !== api.session) attachParts(script, session)
+    if (session !== api.session) {
+      session.onStop(() => delete api.session)
+      if (script?.src) attachParts(script, session)
+    }
     return (api.session = session)
   },
 }
