@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLIENT = "<script src=/session/client.js defer data-activity-window=4000 {}></script>"
 
-POLLING = "<script src=/poller.js></script><input autofocus>"
+POLLING = "<script src=/poller.js></script><input autofocus data-stillhere-saved>"
 
 PAGES = {
     "/tagged": POLLING + CLIENT.format("data-tag-requests"),
