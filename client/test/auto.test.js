@@ -46,7 +46,10 @@ async function load(attributes) {
   )
   /** @type {any} */
   const found = { starts: [], parts: {} }
-  const session = { parts: (/** @type {string} */ name, /** @type {object} */ options) => (found.parts[name] = options) }
+  const session = {
+    parts: (/** @type {string} */ name, /** @type {object} */ options) => (found.parts[name] = options),
+    onStop: (/** @type {() => void} */ fn) => (found.stop = fn),
+  }
   const window = {}
   const restore = replaceGlobals({
     window,
@@ -121,4 +124,11 @@ test("every documented attribute is among these, and every one of these is docum
   const documented = [...table.matchAll(/^\| `(data-[a-z-]+)/gm)].map(([, name]) => name)
   const proven = [...OPTIONS, ...PARTS, ["data-manual"]].map(([name]) => name)
   assert.deepEqual(new Set(documented), new Set(proven))
+})
+
+test("a client that was stopped is not offered any longer", async () => {
+  const { api, stop } = /** @type {any} */ (await load({}))
+  assert.ok(api.session)
+  stop()
+  assert.equal(api.session, undefined)
 })
