@@ -113,7 +113,7 @@ for (const [name, value, part, prefix] of PARTS) {
 test("data-manual starts nothing; start() then adds to what the tag says", async () => {
   const { starts, api } = await load({ "data-manual": "", "data-interval": "60000" })
   assert.equal(starts.length, 0)
-  const restore = replaceGlobals({ started: (/** @type {object} */ options) => (starts.push(options), {}) })
+  const restore = replaceGlobals({ started: (/** @type {object} */ options) => (starts.push(options), { onStop() {} }) })
   api.start({ page: "/own" })
   restore()
   assert.deepEqual([starts[0].interval, starts[0].page], [60_000, "/own"])
