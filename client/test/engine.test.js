@@ -161,8 +161,9 @@ describe("words that nobody heard", () => {
     page.go("/third")
     await until(() => session.state().visibleMs > 50, "some reading")
     program.reply = LIVES
+    program.heard.length = 0
     session.beat()
-    await until(() => program.heard.at(-1).beats?.at(-1).page === "/third", "what was kept")
+    await until(() => program.heard.at(-1)?.beats?.at(-1).page === "/third", "what was kept")
     const { beats } = program.heard.at(-1)
     const pages = new Set(beats.map((/** @type {any} */ { page }) => page))
     assert.deepEqual([...pages], ["/first", "/second", "/third"])
