@@ -66,13 +66,13 @@ function create(options, createParts) {
 
   /** Listeners may call back into us; events wait their turn. @type {[Event, number][]} */
   const queue = []
-  const dispatch = (/** @type {Event} */ event, at = clock()) => {
+  const dispatch = (/** @type {Event} */ event) => {
     const { type } = event
     if (type === "restored") tabId()
     if (type === "restored" || type === "timer") tabs.join()
     sources.follow()
     sources.flush()
-    if (queue.push([event, at]) > 1) return
+    if (queue.push([event, clock()]) > 1) return
     for (; queue[0]; queue.shift()) {
       attempt(() => {
         const [after, effects] = step(state, ...queue[0])

@@ -115,12 +115,14 @@ const EVENTS = {
     s.nextBeatAt = Infinity
     if (s.onScreen) want(s, BEAT)
   },
-  input(s) {
+  input(s, { ageMs = 0 }) {
     // Activity is the visible part of the time between two inputs; the wait after the last one is never counted.
-    if (s.inputAt && s.at - s.inputAt <= (s.options.activityWindow || ACTIVITY_WINDOW)) s.activeMs += s.visibleMs - s.inputVisibleMs
-    s.inputAt = s.at
-    s.inputVisibleMs = s.visibleMs
-    EVENTS.evidence(s, { type: "evidence", ageMs: 0 })
+    const at = s.at - ageMs
+    const visibleMs = Math.max(s.inputVisibleMs, s.visibleMs - ageMs)
+    if (s.inputAt && at - s.inputAt <= (s.options.activityWindow || ACTIVITY_WINDOW)) s.activeMs += visibleMs - s.inputVisibleMs
+    s.inputAt = at
+    s.inputVisibleMs = visibleMs
+    EVENTS.evidence(s, { type: "evidence", ageMs })
   },
   evidence(s, { ageMs }) {
     // While the warning shows, input is no evidence: staying is a choice, not an accident of the mouse.

@@ -16,7 +16,7 @@ const MOVED = 3
 const SETTLES = 1_000
 
 /**
- * @param {(event: MachineEvent, at?: number) => void} emit
+ * @param {(event: MachineEvent) => void} emit
  * @param {() => number} clock
  * @param {() => string} newView
  */
@@ -76,14 +76,14 @@ export function listen(emit, clock, newView) {
 /**
  * Trusted input, told at most once a second. The latest moment is never lost: `flush` tells it before any other event.
  * @param {(types: string, handle: (event: any) => void) => void} on
- * @param {(event: MachineEvent, at?: number) => void} emit
+ * @param {(event: MachineEvent) => void} emit
  * @param {() => number} clock
  */
 function listenToInput(on, emit, clock) {
   let isQuiet = false
-  let toldAt = 0
+  let toldAt = -EVERY
   let pendingAt = 0
-  let touchedAt = 0
+  let touchedAt = -FOLLOWS
   /** @type {number[] | undefined} */
   let position
 
@@ -91,7 +91,7 @@ function listenToInput(on, emit, clock) {
     if (!pendingAt) return
     toldAt = pendingAt
     pendingAt = 0
-    emit({ type: "input" }, toldAt)
+    emit({ type: "input", ageMs: clock() - toldAt })
   }
   const count = (/** @type {Event} */ { isTrusted, type }) => {
     if (!isTrusted || isQuiet) return

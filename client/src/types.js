@@ -51,9 +51,9 @@
  *   | { type: "waits", retryInMs: number, retryAfterMs: number }
  *   | { type: "evidence", ageMs: number }
  *   | { type: "over", over: Over, ageMs: number, isOld: boolean, body?: undefined }} Overheard  what tabs tell each other
- * @typedef {{ type: "hidden" | "online" | "pagehide" | "freeze" | "input" | "timer"
+ * @typedef {{ type: "hidden" | "online" | "pagehide" | "freeze" | "timer"
  *   | "stay" | "dismiss" | "check" | "beat" | "end" | "stop" }
- *   | { type: "visible", view: string } | { type: "navigated", view: string, scrollPct: number } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
+ *   | { type: "input", ageMs?: number } | { type: "visible", view: string } | { type: "navigated", view: string, scrollPct: number } | { type: "restored", view: string, visible: boolean } | Outcome | Overheard} Event
  *
  * @typedef {{ type: "send", path: string, body: Body }
  *   | { type: "beacon", path: string, body: Body }

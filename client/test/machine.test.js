@@ -83,6 +83,20 @@ describe("totals", () => {
   })
 })
 
+describe("input that is told late", () => {
+  test("is as old as it is: for the deadline, and for active time", () => {
+    const page = living().wait(1_000).on("input").wait(9_000).on({ type: "input", ageMs: 6_000 }).clear().on("beat")
+    const [beat] = page.sent()
+    assert.deepEqual([beat.idleMs, beat.activeMs, beat.visibleMs], [6_000, 3_000, 10_000])
+  })
+
+  test("before sleep counts nothing of the sleep", () => {
+    const page = living().wait(1_000).on("input").wait(1_000).sleep(60 * MINUTE).on({ type: "input", ageMs: 60 * MINUTE })
+    assert.equal(page.look().idleMs, 60 * MINUTE)
+    assert.ok(page.look().activeMs <= 1_000)
+  })
+})
+
 describe("leaving", () => {
   test("hidden and pagehide in a row send one message", () => {
     const page = living().wait(3_000).on("pagehide").on("hidden")
