@@ -68,8 +68,11 @@ function create(options, createParts) {
   const queue = []
   const dispatch = (/** @type {Event} */ event) => {
     const { type } = event
-    if (type === "restored") tabId()
-    if (type === "restored" || type === "timer") tabs.join()
+    if (type === "restored" || type === "timer") {
+      // The page that stood here meanwhile may give the name back later than this.
+      tabId()
+      tabs.join()
+    }
     sources.follow()
     sources.flush()
     if (queue.push([event, clock()]) > 1) return

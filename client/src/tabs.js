@@ -6,7 +6,7 @@
  */
 
 /** How long a message waits for what other tabs want to send with it. */
-const BOARDING = 50
+const BOARDING = 150
 
 /**
  * @param {string} name  of the channel; tabs of one session share it

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -82,6 +82,7 @@ class Between:
         url: where browsers find it.
         weather: what happens to messages from now on.
         messages: all that came to session routes.
+        pages: paths of all other requests.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -89,6 +90,7 @@ class Between:
         self.upstream = urlsplit(upstream).netloc
         self.weather = FAIR
         self.messages: list[Message] = []
+        self.pages: list[str] = []
         self.is_closing = threading.Event()
         self._server: ThreadingHTTPServer | None = None
         self.url = ""
@@ -148,9 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         path = self.path.partition("?")[0]
         # The browser, the program or the test may be gone meanwhile.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, HTTPException):
             if not path.startswith("/session/") or path.endswith(".js"):
-                self.pass_on(body)
+                self.server.between.pages.append(path)
+                self.tell(self.ask(body))
                 return
             message = Message(time.monotonic(), self.command, path, body.decode())
             self.server.between.messages.append(message)
@@ -177,10 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.between.is_closing.wait(weather.delay_s)
         if not weather.loses_answers:
             self.tell(answer)
-
-    def pass_on(self, body: bytes) -> None:
-        """Carry what no weather touches."""
-        self.tell(self.ask(body))
 
     def ask(self, body: bytes) -> HTTPResponse:
         """Ask the program, as who asks us."""

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from tests.support import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from selenium.webdriver.remote.webelement import WebElement
 
@@ -123,6 +123,21 @@ class Browser:
         self.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": handle})
         self.wait(lambda: self.js("return document.visibilityState") == "visible", "the tab to be visible again")
 
+    def open_window(self, path: str) -> str:
+        """Open a page in a window beside the others, where all are on screen; tells its handle."""
+        self.driver.switch_to.new_window("window")
+        self.open(path)
+        self.wait_for_client()
+        return str(self.driver.current_window_handle)
+
+    def in_each(self, handles: Iterable[str], ask: Callable[[], Any]) -> list[Any]:
+        """Ask something in each of some tabs or windows."""
+        told = []
+        for handle in handles:
+            self.driver.switch_to.window(handle)
+            told.append(ask())
+        return told
+
     def open_in_background(self, path: str) -> str:
         """Open a tab that nobody sees, as a middle click does; tells its handle."""
         made = self.driver.execute_cdp_cmd("Target.createTarget", {"url": f"{self.base}{path}", "background": True})
@@ -144,18 +159,20 @@ class Browser:
         for pid in reversed(_descendants(driver)):
             os.kill(pid, signal.SIGKILL)
 
+    def page_processes(self) -> list[int]:
+        """List the processes of all pages."""
+        pids = _descendants(self.driver.service.process.pid)
+        return [pid for pid in pids if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def kill_pages(self) -> None:
         """Kill the processes of all pages, as a crash or the system does when memory is short; the browser itself lives on."""
-        for pid in _descendants(self.driver.service.process.pid):
-            if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+        for pid in self.page_processes():
+            os.kill(pid, signal.SIGKILL)
 
     @contextmanager
     def asleep(self) -> Iterator[None]:
         """Stop the processes of all pages until the block ends, as a sleeping machine does: no event tells them."""
-        pids = [
-            pid for pid in _descendants(self.driver.service.process.pid) if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        pids = self.page_processes()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -14,6 +14,7 @@ import pytest
 
 from stillhere import Policy, seconds
 from tests.e2e.application import Application
+from tests.e2e.between import Between, between
 from tests.e2e.browser import Browser
 from tests.e2e.react import CLIENT, HTML, Page
 from tests.e2e.stand import Stand
@@ -77,7 +78,7 @@ class House:
 
 
 StartHouse = Callable[..., House]
-StartBrowser = Callable[[House], Browser]
+StartBrowser = Callable[[House | Between], Browser]
 Visit = Callable[..., Application]
 
 
@@ -97,9 +98,16 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
 
 
 @pytest.fixture
-def house(start_house: StartHouse) -> House:
-    """Start the program once."""
-    return start_house()
+def house(start_house: StartHouse, request: pytest.FixtureRequest) -> House:
+    """Start the program once, with the settings a test names."""
+    return start_house(*getattr(request, "param", ()))
+
+
+@pytest.fixture
+def sky(house: House) -> Iterator[Between]:
+    """Put a proxy before the program."""
+    with between(house.url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -107,8 +115,8 @@ def start_browser(tmp_path: Path) -> Iterator[StartBrowser]:
     """Start browsers, and end those that a test left running."""
     with ExitStack() as running:
 
-        def start(house: House) -> Browser:
-            browser = Browser(tmp_path / f"profile-{len(list(tmp_path.glob('profile-*')))}", house.url)
+        def start(at: House | Between) -> Browser:
+            browser = Browser(tmp_path / f"profile-{len(list(tmp_path.glob('profile-*')))}", at.url)
             running.callback(browser.quit)
             return browser
 

@@ -14,18 +14,18 @@ import pytest
 from psycopg.sql import SQL
 
 from tests.e2e.between import FAIR, Between, Weather, between
-from tests.e2e.browser import Browser
-from tests.e2e.conftest import SHORT, House
+from tests.e2e.conftest import SHORT
+from tests.e2e.test_session import BRIEF
 from tests.e2e.test_visits import stay
 from tests.e2e.truth import on_screen, union_ms
 from tests.services import postgresql
 from tests.support import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.e2e.conftest import StartHouse
+    from tests.e2e.browser import Browser
+    from tests.e2e.conftest import House, StartBrowser, StartHouse
     from tests.e2e.truth import Span
 
 WHO = "investor@fund.example"
@@ -38,35 +38,9 @@ OUTAGES_S = (0.3, 3.3, 20)
 
 
 @pytest.fixture
-def sky(house: House) -> Iterator[Between]:
-    """Put a proxy before the program."""
-    with between(house.url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def browser(sky: Between, tmp_path: Path) -> Iterator[Browser]:
+def browser(sky: Between, start_browser: StartBrowser) -> Browser:
     """Start a browser that knows only the proxy."""
-    browser = Browser(tmp_path / "profile", sky.url)
-    yield browser
-    browser.quit()
-
-
-def open_window(browser: Browser, path: str) -> str:
-    """Open a page in a window beside the others; tells its handle."""
-    browser.driver.switch_to.new_window("window")
-    browser.open(path)
-    browser.wait_for_client()
-    return str(browser.driver.current_window_handle)
-
-
-def in_each(browser: Browser, handles: list[str], ask: Callable[[], Any]) -> list[Any]:
-    """Ask something in each of some windows."""
-    told = []
-    for handle in handles:
-        browser.driver.switch_to.window(handle)
-        told.append(ask())
-    return told
+    return start_browser(sky)
 
 
 def go_offline(browser: Browser, *, offline: bool = True) -> None:
@@ -154,14 +128,14 @@ def test_an_outage_over_tabs_and_paths_leaves_no_gap(browser: Browser, house: Ho
 def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: House, sky: Between, start_house: StartHouse) -> None:
     """The program is killed and comes back on its port and its file: three windows wait and go on together, and no second is missing."""
     browser.enter(WHO)
-    windows = [browser.driver.current_window_handle, open_window(browser, "/lab"), open_window(browser, "/confidential")]
-    in_each(browser, windows, browser.record)
+    windows = [browser.driver.current_window_handle, browser.open_window("/lab"), browser.open_window("/confidential")]
+    browser.in_each(windows, browser.record)
     house.program.process.kill()
     house.program.process.wait()
     browser.js("window.stillhere.session.beat()")
     stay(browser, 10)
-    assert sum(in_each(browser, windows, lambda: attempts(browser))) <= 3 * (2 + 10 / 3)
-    assert in_each(browser, windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
+    assert sum(browser.in_each(windows, lambda: attempts(browser))) <= 3 * (2 + 10 / 3)
+    assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     start_house(port=int(house.url.rpartition(":")[2]))
     back_at = time.monotonic()
     recover(browser)
@@ -170,7 +144,7 @@ def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: Ho
         browser.wait(lambda: browser.state()["failures"] == 0, "the answer to be known in every window")
     stay(browser, 3)
     assert len(sky.beats(back_at)) <= 3 * 2
-    spans = in_each(browser, windows, lambda: on_screen(browser))
+    spans = browser.in_each(windows, lambda: on_screen(browser))
     for handle in windows[:2]:
         browser.driver.switch_to.window(handle)
         browser.driver.close()
@@ -178,7 +152,7 @@ def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: Ho
     close_and_compare(browser, house, [span for found in spans[:2] for span in found])
 
 
-def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path) -> None:
+def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path, start_browser: StartBrowser) -> None:
     """PostgreSQL is stopped and comes back: until then 503, the cookie is kept, and the visit has every second."""
     arguments = (*SHORT, "--archive-interval", "1s")
     with (
@@ -186,32 +160,29 @@ def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path) -> None:
         serving(store.url, *arguments, verb="demo", log=tmp_path / "program.log") as program,
         between(program.url) as sky,
     ):
-        browser = Browser(tmp_path / "profile", sky.url)
-        try:
-            browser.enter(WHO)
-            browser.record()
-            store.stop()
-            away_at = time.monotonic()
-            browser.js("window.stillhere.session.beat()")
-            browser.wait(lambda: browser.state()["failures"] > 0, "an answer that is none")
-            stay(browser, 8)
-            answered = sky.beats(away_at)
-            assert {message.status for message in answered} == {503}
-            assert len(answered) <= 2 + 8 / 2
-            assert browser.path == "/confidential"
-            store.start()
-            recover(browser)
-            real_ms = union_ms(on_screen(browser))
-            [(counted_ms,)] = store.execute(SQL("SELECT visible_ms FROM stillhere_visits"), database="stillhere")
-            assert abs(counted_ms - real_ms) < EXACT_MS
-        finally:
-            browser.quit()
+        browser = start_browser(sky)
+        browser.enter(WHO)
+        browser.record()
+        store.stop()
+        away_at = time.monotonic()
+        browser.js("window.stillhere.session.beat()")
+        browser.wait(lambda: browser.state()["failures"] > 0, "an answer that is none")
+        stay(browser, 8)
+        answered = sky.beats(away_at)
+        assert {message.status for message in answered} == {503}
+        assert len(answered) <= 2 + 8 / 2
+        assert browser.path == "/confidential"
+        store.start()
+        recover(browser)
+        real_ms = union_ms(on_screen(browser))
+        [(counted_ms,)] = store.execute(SQL("SELECT visible_ms FROM stillhere_visits"), database="stillhere")
+        assert abs(counted_ms - real_ms) < EXACT_MS
 
 
 def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house: House, sky: Between) -> None:
     """Told by 429 when to come back, three windows keep to it together, whatever else happens in them, and nobody is signed out."""
     browser.enter(WHO)
-    windows = [browser.driver.current_window_handle, open_window(browser, "/lab"), open_window(browser, "/confidential")]
+    windows = [browser.driver.current_window_handle, browser.open_window("/lab"), browser.open_window("/confidential")]
     sky.weather = Weather(status=429, retry_after_s=4)
     since = time.monotonic()
     browser.js("window.stillhere.session.beat()")
@@ -223,10 +194,10 @@ def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house:
     stay(browser, 10)
     # At 0 s, 4 s and 8 s; if two windows ask in the same moment, each is refused.
     assert 2 <= len(sky.beats(since)) <= 6
-    assert in_each(browser, windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
+    assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     sky.weather = FAIR
     browser.wait(lambda: browser.state()["failures"] == 0, "an answer")
-    spans = in_each(browser, windows, lambda: on_screen(browser))
+    spans = browser.in_each(windows, lambda: on_screen(browser))
     for handle in windows[:2]:
         browser.driver.switch_to.window(handle)
         browser.driver.close()
@@ -366,3 +337,22 @@ def test_nobody_inherits_the_words_of_another(browser: Browser, house: House, sk
     assert told_of(sky, view) == []
     assert house.visit_of(WHO)["visible_ms"] == before
     assert house.visit_of(OTHER)["visible_ms"] < 5_000
+
+
+@pytest.mark.parametrize("house", [BRIEF], indirect=True)
+def test_an_outage_longer_than_the_session_ends_with_the_truth(browser: Browser, house: House, sky: Between) -> None:
+    """Past its deadline a page without a server waits; then it learns the end and the reason, and was counted up to there."""
+    browser.enter(WHO)
+    sky.down()
+    browser.js("window.stillhere.session.beat()")
+    browser.wait(lambda: browser.state()["state"] == "unknown", "the deadline to pass", 30)
+    stay(browser, 2)
+    assert browser.path == "/confidential"
+    spans = on_screen(browser)
+    sky.up()
+    browser.js("window.stillhere.session.check()")
+    browser.wait_for_path("/")
+    assert "reason=idle" in browser.path
+    ended_at = house.session_of(WHO)["ended_at"]
+    real_ms = union_ms((start, min(end, ended_at)) for start, end in spans)
+    assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS
