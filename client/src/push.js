@@ -1,11 +1,11 @@
 /**
- * The server's own voice (`GET /session/events`): an end from elsewhere is known at once. One stream for all tabs; whoever has the lock holds it and tells the
- * others. It spares no beat, and its failing costs none: a browser without locks, a server without the route do without.
+ * The server's own voice (`GET /session/events`): an end from elsewhere is known at once. One stream for all tabs; whoever has the lock holds
+ * it and tells the others. It spares no beat, and its failing costs none: a browser without locks, a server without the route do without.
  *
  * @import { Answer } from "./types.js"
  */
 
-/** A stream that was refused (a server that starts, one too many) is tried again after this long, more or less. */
+/** A stream that was refused (a server that starts, one too many) or can't be had is tried again after this long, more or less. */
 const REFUSED_FOR = 60_000
 
 /**
@@ -35,10 +35,16 @@ export function receive(url, hear, check) {
           close()
           check()
         })
-        // A lost connection the browser takes up again by itself; a refusal it takes for the last word. The lock stays ours meanwhile, so
-        // that the other tabs needn't be refused, too.
+        // A lost connection the browser takes up again by itself, as often as it is lost; once is enough. A refusal it takes for the last
+        // word. The lock stays ours meanwhile, so that the other tabs needn't be refused, too.
+        let isLost = false
+        source.onopen = () => (isLost = false)
         source.onerror = () => {
-          if (source.readyState === 2) setTimeout(close, REFUSED_FOR * (0.5 + Math.random()))
+          if (source.readyState === 2 || isLost) {
+            source.close()
+            setTimeout(() => signal.aborted || close(), REFUSED_FOR * (0.5 + Math.random()))
+          }
+          isLost = true
         }
         signal.addEventListener("abort", end)
       })

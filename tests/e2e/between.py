@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from re import sub
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ class Weather:
         loses_answers: the program takes the message in, and nobody hears what it says.
         doubles: every message arrives twice.
         holds: tells which messages wait for `release`.
+        retry_ms: if not None, streams are told to come back after that long when they break.
     """
 
     status: int | None = None
@@ -40,6 +42,7 @@ class Weather:
     loses_answers: bool = False
     doubles: bool = False
     holds: Callable[[Message], bool] | None = None
+    retry_ms: int | None = None
 
 
 FAIR: Final = Weather()
@@ -195,8 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(answer.status, headers, answer.read())
             return
         self.start(answer.status, headers)
+        retry_ms = self.server.between.weather.retry_ms
         while part := answer.read1():
-            self.wfile.write(part)
+            self.wfile.write(part if retry_ms is None else sub(rb"retry: \d+", b"retry: %d" % retry_ms, part))
 
     def reply(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answer."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg.sql import SQL
 
-from tests.e2e.between import FAIR, Between, Weather, between
+from tests.e2e.between import FAIR, Between, Message, Weather, between
 from tests.e2e.conftest import SHORT
 from tests.e2e.test_session import BRIEF
 from tests.e2e.test_visits import stay
@@ -356,3 +356,25 @@ def test_an_outage_longer_than_the_session_ends_with_the_truth(browser: Browser,
     ended_at = house.session_of(WHO)["ended_at"]
     real_ms = union_ms((start, min(end, ended_at)) for start, end in spans)
     assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS
+
+
+def test_a_stream_that_breaks_is_not_tried_without_end(
+    house: House, sky: Between, start_browser: StartBrowser, start_house: StartHouse
+) -> None:
+    """The program dies: the browser tries its stream once more, not every few moments, and goes on when the program is back."""
+
+    def streams(since: float = 0) -> list[Message]:
+        return [message for message in sky.messages if message.path == "/session/events" and message.at >= since]
+
+    sky.weather = Weather(retry_ms=50)
+    browser = start_browser(sky)
+    browser.enter(WHO)
+    browser.wait(lambda: any(message.status == 200 for message in streams()), "the stream")
+    since = time.monotonic()
+    house.program.process.kill()
+    house.program.process.wait()
+    browser.wait(lambda: streams(since), "the stream to be tried again")
+    stay(browser, 3)
+    assert len(streams(since)) <= 2
+    start_house(port=int(house.url.rpartition(":")[2]))
+    recover(browser)
