@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.between import Between, Weather
-from tests.e2e.test_session import BRIEF
 from tests.e2e.test_visits import stay
 from tests.e2e.truth import on_screen, union_ms
 
@@ -26,12 +25,13 @@ WHO = "investor@fund.example"
 
 EXACT_MS = 1_000
 
-INTERVAL_S = 3
+INTERVAL_S = 2.5
 
 FAST = ("--beat-interval", f"{INTERVAL_S}s", "--idle-timeout", "120s", "--beats-per-minute", "10000")
-"""A beat every three seconds, in place of three minutes: sixty times as often. From 15 s on all marks of the ramp fall on one."""
+"""A beat every 2.5 seconds, in place of three minutes: 72 times as often. All marks of the ramp fall on one of them."""
 
-RAMP_S = 15
+QUICK = ("--idle-timeout", "14s", "--warning-timeout", "8s", "--beat-interval", "6s", "--activity-window", "6s")
+"""Timeouts for a test that waits for a warning."""
 
 TOLERANCE_MS = 250
 
@@ -68,10 +68,11 @@ def test_windows_side_by_side_speak_with_one_voice(browser: Browser, sky: Betwee
     At the default interval of three minutes a message in each interval is one third of a message in a minute; 0.6 are allowed.
     """
     windows = open_windows(browser, count)
-    browser.wait(lambda: browser.state()["visibleMs"] > RAMP_S * 1_000, "the ramp to be over")
+    stay(browser, 2 * INTERVAL_S)
     intervals = 4
     sent = requests_in(sky, intervals)
-    assert intervals - 1 <= sent <= intervals + 1
+    # One more or less by where the intervals begin, and one by a window that a busy machine let miss a message.
+    assert intervals - 1 <= sent <= intervals + 2
     assert sent / intervals / 3 <= 0.6
     said = {beat["view"] for message in sky.beats()[-2:] for beat in message.beats()}
     assert said == set(browser.in_each(windows, lambda: browser.state()["view"]))
@@ -158,7 +159,6 @@ def test_twenty_tabs_that_meet_the_end_at_once_show_it_once(browser: Browser, ho
 def test_twenty_tabs_of_one_window_send_what_one_does(browser: Browser, sky: Between) -> None:
     """Of twenty tabs in a window one is seen: it speaks, the others are silent and know what it knows."""
     open_tabs(browser, 20)
-    browser.wait(lambda: browser.state()["visibleMs"] > RAMP_S * 1_000, "the ramp to be over")
     tab = browser.state()["tab"]
     since = time.monotonic()
     assert 3 <= requests_in(sky, 4) <= 5
@@ -259,7 +259,7 @@ def test_a_tab_keeps_its_name_and_gives_it_to_nobody(browser: Browser) -> None:
     assert browser.state()["tab"] == other
 
 
-@pytest.mark.parametrize("house", [BRIEF], indirect=True)
+@pytest.mark.parametrize("house", [QUICK], indirect=True)
 def test_a_warning_shows_in_all_windows_and_goes_from_all(browser: Browser) -> None:
     """Three windows warn together; a person stays in one of them, and no window warns any more."""
     windows = open_windows(browser, 3)

@@ -15,7 +15,6 @@ from psycopg.sql import SQL
 
 from tests.e2e.between import FAIR, Between, Message, Weather, between
 from tests.e2e.conftest import SHORT
-from tests.e2e.test_session import BRIEF
 from tests.e2e.test_visits import stay
 from tests.e2e.truth import on_screen, union_ms
 from tests.services import postgresql
@@ -33,8 +32,11 @@ OTHER = "somebody@else.example"
 
 EXACT_MS = 1_000
 
-OUTAGES_S = (0.3, 3.3, 20)
-"""Half a minute, five minutes and half an hour, ninety times as fast."""
+OUTAGES_S = (0.2, 2, 12)
+"""Half a minute, five minutes and half an hour, 150 times as fast."""
+
+QUICK = ("--idle-timeout", "12s", "--warning-timeout", "5s", "--beat-interval", "5s", "--activity-window", "5s")
+"""Timeouts for a test that waits for an end."""
 
 
 @pytest.fixture
@@ -133,8 +135,8 @@ def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: Ho
     house.program.process.kill()
     house.program.process.wait()
     browser.js("window.stillhere.session.beat()")
-    stay(browser, 10)
-    assert sum(browser.in_each(windows, lambda: attempts(browser))) <= 3 * (2 + 10 / 3)
+    stay(browser, 6)
+    assert sum(browser.in_each(windows, lambda: attempts(browser))) <= 3 * (2 + 6 / 2)
     assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     start_house(port=int(house.url.rpartition(":")[2]))
     back_at = time.monotonic()
@@ -167,10 +169,10 @@ def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path, start_browser: St
         away_at = time.monotonic()
         browser.js("window.stillhere.session.beat()")
         browser.wait(lambda: browser.state()["failures"] > 0, "an answer that is none")
-        stay(browser, 8)
+        stay(browser, 5)
         answered = sky.beats(away_at)
         assert {message.status for message in answered} == {503}
-        assert len(answered) <= 2 + 8 / 2
+        assert len(answered) <= 2 + 5 / 2
         assert browser.path == "/confidential"
         store.start()
         recover(browser)
@@ -183,7 +185,7 @@ def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house:
     """Told by 429 when to come back, three windows keep to it together, whatever else happens in them, and nobody is signed out."""
     browser.enter(WHO)
     windows = [browser.driver.current_window_handle, browser.open_window("/lab"), browser.open_window("/confidential")]
-    sky.weather = Weather(status=429, retry_after_s=4)
+    sky.weather = Weather(status=429, retry_after_s=3)
     since = time.monotonic()
     browser.js("window.stillhere.session.beat()")
     browser.wait(lambda: browser.state()["failures"] > 0, "a refusal")
@@ -191,8 +193,8 @@ def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house:
         browser.driver.switch_to.window(handle)
         browser.type()
         browser.js("dispatchEvent(new Event('online')); for (let i = 0; i < 5; i++) window.stillhere.session.check()")
-    stay(browser, 10)
-    # At 0 s, 4 s and 8 s; if two windows ask in the same moment, each is refused.
+    stay(browser, 7)
+    # At 0 s, 3 s and 6 s, perhaps at 9 s; if two windows ask in the same moment, each is refused.
     assert 2 <= len(sky.beats(since)) <= 6
     assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     sky.weather = FAIR
@@ -339,7 +341,7 @@ def test_nobody_inherits_the_words_of_another(browser: Browser, house: House, sk
     assert house.visit_of(OTHER)["visible_ms"] < 5_000
 
 
-@pytest.mark.parametrize("house", [BRIEF], indirect=True)
+@pytest.mark.parametrize("house", [QUICK], indirect=True)
 def test_an_outage_longer_than_the_session_ends_with_the_truth(browser: Browser, house: House, sky: Between) -> None:
     """Past its deadline a page without a server waits; then it learns the end and the reason, and was counted up to there."""
     browser.enter(WHO)
