@@ -13,7 +13,7 @@ from tests.support import FakeClock
 
 HERE = Path(__file__).parent
 
-SLOW = ("e2e", "server", "faults", "stores/postgresql", "stores/redis")
+SLOW = ("e2e", "server", "faults", "stores/postgresql", "stores/redis", "tokens/provider/real", "mirrors/real")
 """Folders whose tests start processes or browsers; all others are fast, but for those on a store that needs a server."""
 
 NIGHTLY = os.environ.get("TESTS_PROFILE") == "nightly"

@@ -10,15 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stillhere.testing.clock import START, FakeClock
+from tests.forked import Forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["START", "FakeClock", "Program", "serving", "wait_until"]
+__all__ = ["BUSY_S", "START", "FakeClock", "Program", "serving", "wait_until"]
+
+BUSY_S: Final = 2.0
+"""What a busy machine may add to a time that is promised."""
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 20) -> None:
@@ -33,7 +37,7 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 2
 class Program:
     """The real program in a process of its own, on a free port."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked, url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -47,7 +51,13 @@ class Program:
 
 @contextlib.contextmanager
 def serving(
-    store: str, *arguments: str, verb: str = "serve", log: Path, port: int = 0, environment: dict[str, str] | None = None
+    store: str,
+    *arguments: str,
+    verb: str = "serve",
+    log: Path,
+    port: int = 0,
+    environment: dict[str, str] | None = None,
+    afresh: bool = False,
 ) -> Iterator[Program]:
     """Run `stillhere serve` until the block ends.
 
@@ -58,15 +68,22 @@ def serving(
         log: file for its output.
         port: 0 takes any free one.
         environment: more variables.
+        afresh: let it read all its code, as when people start it.
     """
     command = ["-m", "stillhere.server.cli", verb, "--store", store, "--port", str(port), *arguments]
-    with running(*command, log=log, says="listening at", asked="/healthz", environment=environment) as program:
+    with running(*command, log=log, says="listening at", asked="/healthz", environment=environment, afresh=afresh) as program:
         yield program
 
 
 @contextlib.contextmanager
 def running(
-    *command: str, log: Path, says: str, asked: str, environment: dict[str, str] | None = None, folder: Path | None = None
+    *command: str,
+    log: Path,
+    says: str,
+    asked: str,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
+    afresh: bool = False,
 ) -> Iterator[Program]:
     """Run a server that is written in Python until the block ends.
 
@@ -77,29 +94,33 @@ def running(
         asked: path that is answered once it is up.
         environment: more variables.
         folder: to run it in. Default: this one.
+        afresh: let it read all its code, as when people start it; else modules of ours are forked from a process that has.
     """
-    with log.open("a+", encoding="utf-8") as output:
-        begin = output.tell()
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-            cwd=folder,
-        )
-        program = Program(process, "", log)
-        try:
-            wait_until(lambda: process.poll() is not None or says in _since(log, begin), what=f"the program to start; see {log}")
-            if process.poll() is not None:
-                raise AssertionError(f"the program ended at once with {process.returncode}: {_since(log, begin)}")
-            program.url = next(word.rstrip(",") for word in _since(log, begin).split() if word.startswith("http://"))
-            wait_until(lambda: process.poll() is not None or _answers(f"{program.url}{asked}"), what="the program to answer")
-            yield program
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait(timeout=20)
+    log.touch()
+    begin = log.stat().st_size
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+    process: subprocess.Popen[str] | Forked
+    if command[0] == "-m" and not afresh:
+        process = Forked(command[1], command[2:], out=log, err=log, environment=variables, folder=folder)
+    else:
+        process = _started(command, log, variables, folder)
+    program = Program(process, "", log)
+    try:
+        wait_until(lambda: process.poll() is not None or says in _since(log, begin), what=f"the program to start; see {log}", timeout_s=60)
+        if process.poll() is not None:
+            raise AssertionError(f"the program ended at once with {process.returncode}: {_since(log, begin)}")
+        program.url = next(word.rstrip(",") for word in _since(log, begin).split() if word.startswith("http://"))
+        wait_until(lambda: process.poll() is not None or _answers(f"{program.url}{asked}"), what="the program to answer")
+        yield program
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=20)
+
+
+def _started(command: Sequence[str], log: Path, environment: dict[str, str], folder: Path | None) -> subprocess.Popen[str]:
+    with log.open("a", encoding="utf-8") as output:
+        return subprocess.Popen([sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder)
 
 
 def _since(log: Path, begin: int) -> str:

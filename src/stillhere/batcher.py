@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from stillhere.errors import StoreError
+from stillhere.metrics import BATCH_SIZES, WAITS_S, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +64,10 @@ class Batcher:
 
     Args:
         send: takes a batch to the store; answers one outcome for each claim, in order.
+
+    Attributes:
+        sizes: how many claims travelled in each batch.
+        waits: how long each claim waited for its batch to leave, seconds.
     """
 
     def __init__(self, send: Callable[[Sequence[Claim]], Awaitable[Sequence[Outcome]]]) -> None:
@@ -72,7 +77,8 @@ class Batcher:
         self._waiting = 0
         self._sending: asyncio.Task[None] | None = None
         self._batches = self._claims = self._largest = self._refused = self._failed = 0
-        self._waited_s = 0.0
+        self.sizes = Histogram(BATCH_SIZES)
+        self.waits = Histogram(WAITS_S)
 
     @property
     def metrics(self) -> Batching:
@@ -81,7 +87,7 @@ class Batcher:
             batches=self._batches,
             claims=self._claims,
             largest_batch=self._largest,
-            waited_ms=self._waited_s * 1000,
+            waited_ms=self.waits.total * 1000,
             refused=self._refused,
             failed=self._failed,
             waiting=self._waiting,
@@ -147,7 +153,9 @@ class Batcher:
                 if queue:
                     self._queues[handle] = queue
         left_s = asyncio.get_running_loop().time()
-        self._waited_s += sum(left_s - one.since_s for one in batch)
+        for one in batch:
+            self.waits.observe(left_s - one.since_s)
+        self.sizes.observe(len(batch))
         self._waiting -= len(batch)
         self._claims += len(batch)
         self._largest = max(self._largest, len(batch))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.core.records import Session
     from stillhere.http.messages import Headers
 
 TELLS: Final = "/tells"
@@ -31,8 +32,22 @@ ROTATES: Final = "/rotates"
 """Gives the session a new id."""
 
 
+STEPS_UP: Final = "/steps-up"
+"""Lets the person do more for the milliseconds in the query."""
+
+GUARDED: Final = "/guarded"
+"""Tells who is fresh and who has stepped up; asks again for a sign-in within the milliseconds in the query, or the policy's."""
+
+
 ANSWERS: Final = "/answers"
 """Answers as the session routes do."""
+
+
+ISSUES: Final = "/issues"
+"""Issues access and refresh tokens for the session."""
+
+CALLS: Final = "/calls"
+"""Tells the provider's access token that it would call with."""
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,6 +59,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == ANSWERS:
         await send_response(session_of(scope).answer(), send)
         return
+    if scope["path"] == GUARDED:
+        mine, within = session_of(scope), int(scope["query_string"].decode() or 0) or None
+        if not await mine.is_fresh(within):
+            await send_response(mine.ask_again(within), send)
+            return
+        answer |= {"stepped_up": await mine.has_stepped_up()}
     if scope["path"] == TELLS:
         mine = session_of(scope)
         answer |= {"subject": mine.session.subject if mine.session else None, "ended": mine.verdict.ending is not None}
@@ -53,14 +74,39 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             answer |= {"attributes": started.session.attributes}
         except InsecureTransport as error:
             status = error.status_hint
-    elif scope["path"] == SIGNS_OUT:
-        cookies = await session_of(scope).end()
-    elif scope["path"] == ROTATES:
-        rotated = await session_of(scope).rotate()
-        cookies = () if rotated is None else rotated[1]
+    elif scope["path"] in {SIGNS_OUT, STEPS_UP, ROTATES}:
+        status, cookies = await _changed(scope)
+    elif scope["path"] in {ISSUES, CALLS}:
+        told, cookies = await _tokens(scope)
+        answer |= told
     headers = [(name.encode(), value.encode()) for name, value in cookies]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+
+async def _changed(scope: Scope) -> tuple[int, Headers]:
+    mine = session_of(scope)
+    if scope["path"] == SIGNS_OUT:
+        return 200, await mine.end()
+    if scope["path"] == ROTATES:
+        rotated = await mine.rotate()
+        return 200, () if rotated is None else rotated[1]
+    span = int(scope["query_string"].decode() or 0)
+    stepped = await (mine.step_up(span) if span else mine.reauthenticated())
+    return (401, ()) if stepped is None else (200, stepped[1])
+
+
+async def _tokens(scope: Scope) -> tuple[dict[str, object], Headers]:
+    if scope["path"] == CALLS:
+        return {"token": await session_of(scope).access_token()}, ()
+    issued = await session_of(scope).issue(_known(scope), role="reader")
+    return {"access": None if issued is None else issued[0].access.text}, () if issued is None else issued[1]
+
+
+def _known(scope: Scope) -> Session:
+    session = session_of(scope).verdict.session
+    assert session is not None
+    return session
 
 
 def browser(app: App, *, url: str = OWN, cookie: str | None = None) -> httpx2.AsyncClient:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from stillhere.errors import BadBeat, BadCursor, InsecureTransport, PolicyError, SessionExists, SettingsError, StillhereError, StoreError
+from stillhere.errors import (
+    BadBeat,
+    BadCursor,
+    EndedEverywhere,
+    InsecureTransport,
+    MailError,
+    PolicyError,
+    SessionExists,
+    SettingsError,
+    StillhereError,
+    StoreError,
+    TooManySessions,
+    Unsealable,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,9 +29,13 @@ from stillhere.errors import BadBeat, BadCursor, InsecureTransport, PolicyError,
         (BadBeat(""), 400),
         (BadBeat("", field="$.seq"), 422),
         (SessionExists("h"), 500),
+        (MailError("", is_transient=True), 503),
         (StoreError(""), 503),
+        (Unsealable(""), 503),
         (BadCursor("x"), 422),
         (InsecureTransport("http://a"), 403),
+        (EndedEverywhere(), 409),
+        (TooManySessions(3), 409),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -38,8 +55,12 @@ def test_errors_keep_their_facts() -> None:
     assert BadBeat("no", field="$.seq").field == "$.seq"
     assert BadBeat("no").field is None
     assert (StoreError("down").retry_after, StoreError("full", retry_after=5).retry_after) == (2, 5)
+    assert (Unsealable("why", key_id="k").key_id, Unsealable("why").key_id, Unsealable("why").retry_after) == ("k", None, 60)
+    mail = MailError("down", is_transient=True)
+    assert (mail.is_transient, mail.is_recipient, mail.retry_after) == (True, False, 30)
     assert (SessionExists("h-1").handle, BadCursor("c-1").cursor) == ("h-1", "c-1")
     assert InsecureTransport("http://a.example").origin == "http://a.example"
+    assert (EndedEverywhere().reason, TooManySessions(3).reason, TooManySessions(3).limit) == ("ended_everywhere", "session_limit", 3)
     assert "h-1" in str(SessionExists("h-1"))
     assert "c-1" in str(BadCursor("c-1"))
     assert "http://a.example" in str(InsecureTransport("http://a.example"))

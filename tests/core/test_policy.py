@@ -16,6 +16,7 @@ from stillhere.core.policy import (
     BeatsExtend,
     Policy,
     RequestsExtend,
+    SessionLimitBy,
     build_policy,
     days,
     find_preset,
@@ -33,11 +34,12 @@ def test_spans_are_whole_milliseconds() -> None:
 
 
 def test_the_defaults_are_those_that_are_documented() -> None:
-    """20 min idle, 24 h in all, 2 min of warning, a beat each 3 min after the ramp."""
+    """20 min idle, 24 h in all, 2 min of warning, a beat each 3 min after the ramp; any number of sessions, fresh for 15 min."""
     policy = Policy()
-    assert [getattr(policy, name) for name in SPANS] == [1_200_000, 86_400_000, 120_000, 180_000, 120_000, 1_800_000]
+    assert [getattr(policy, name) for name in SPANS] == [1_200_000, 86_400_000, 120_000, 180_000, 120_000, 1_800_000, 900_000]
     assert policy.ramp == (5_000, 15_000, 30_000, 60_000)
     assert (policy.beats_extend, policy.requests_extend, policy.preset) == (BeatsExtend.ACTIVITY, RequestsExtend.ALL, None)
+    assert (policy.session_limit, policy.session_limit_by) == (None, SessionLimitBy.EVICT_OLDEST)
 
 
 @pytest.mark.parametrize("name", SPANS)
@@ -66,13 +68,29 @@ def test_a_policy_without_a_ramp_is_fine() -> None:
     assert Policy(ramp=()).ramp == ()
 
 
-@pytest.mark.parametrize(("name", "choices"), [("beats_extend", "never, activity, always"), ("requests_extend", "all, navigation, none")])
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("beats_extend", "never, activity, always"),
+        ("requests_extend", "all, navigation, none"),
+        ("session_limit_by", "evict_oldest, evict_least_recent, refuse"),
+    ],
+)
 @pytest.mark.parametrize("value", ["sometimes", "", None, 1, []], ids=repr)
 def test_an_unknown_choice_is_refused(name: str, choices: str, value: Any) -> None:
     """The message lists the choices there are and the one that was made."""
     with pytest.raises(PolicyError, match=f"{name} must be one of {choices}, not ") as refused:
         Policy(**{name: value})
     assert repr(value) in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_001, 1.0, True, "5"], ids=repr)
+def test_a_limit_that_is_none_is_refused(value: Any) -> None:
+    """A limit is a whole number from 1 to 1,000; the message shows what was given."""
+    with pytest.raises(PolicyError, match="session_limit must be a whole number from 1 to 1000, or None, not") as refused:
+        Policy(session_limit=value)
+    assert repr(value) in str(refused.value)
+    assert build_policy(session_limit=5, session_limit_by="refuse").session_limit_by is SessionLimitBy.REFUSE
 
 
 def test_a_choice_may_be_written_as_plain_text() -> None:

@@ -161,6 +161,19 @@ def test_a_message_without_a_number_counts_as_the_newest() -> None:
     assert (view.page, view.title, view.lifecycle, view.seq) == ("/b", "A", Lifecycle.PASSIVE, 5)
 
 
+def test_what_a_page_measured_follows_the_newest_message() -> None:
+    """Heat and bands are those of the highest `seq`; they stay where a message has none, and an overtaken one brings nothing."""
+    world = World()
+    world.advance(9_000)
+    world.beat(Beat(view="v", seq=1, heat="1", bands="a1", visible_ms=5_000))
+    world.beat(Beat(view="v", seq=4, heat="2", visible_ms=6_000))
+    assert (world.views["v"].heat, world.views["v"].bands) == ("2", "a1")
+    for seq in (3, 4):
+        world.beat(Beat(view="v", seq=seq, heat="3", bands="a3"))
+    world.beat(Beat(view="v", bands="a2"))
+    assert (world.views["v"].heat, world.views["v"].bands) == ("2", "a2")
+
+
 def test_the_first_message_of_a_view_has_the_number_0() -> None:
     """What it says of its page is taken in with it; a second message of that number is a repetition and says nothing new."""
     world = World()

@@ -20,7 +20,10 @@ json_values = st.recursive(
 )
 members = st.dictionaries(
     st.sampled_from(
-        ["kind", "seq", "tab", "view", "page", "title", "visibleMs", "activeMs", "scrollPct", "idleMs", "lifecycle", "ageMs", "beats"]
+        [
+            *("kind", "seq", "tab", "view", "page", "title", "visibleMs", "activeMs", "scrollPct", "idleMs", "lifecycle", "ageMs"),
+            *("heat", "bands", "beats"),
+        ]
     ),
     json_values,
     max_size=4,
@@ -79,6 +82,19 @@ def test_a_beat_that_says_anything_of_its_page_is_not_plain(said: bytes) -> None
         ("visibleMs", LONGEST_MS, LONGEST_MS + 1),
         ("activeMs", 0, -1),
         ("scrollPct", 99.999, -0.001),
+        ("heat", ".".join(["zzzzz"] * 20), ".".join(["0"] * 19 + ["100000"])),
+        ("heat", ".".join(["0"] * 20), ".".join(["0"] * 19)),
+        ("heat", ".".join(["0"] * 20), ".".join(["0"] * 21)),
+        ("heat", ".".join(["0"] * 20), ".".join(["0"] * 20) + "\n"),
+        ("heat", ".".join(["1a"] * 20), ".".join(["1A"] * 20)),
+        ("heat", ".".join(["1"] * 20), ".".join(["1"] * 19 + ["\u0661"])),
+        ("bands", ".".join(["azzzzzzz"] * 64), ".".join(["a0"] * 65)),
+        ("bands", "a1.i2.h3", "a1.i2.h3."),
+        ("bands", "h1", "h00000001"),
+        ("bands", "aaaaaaa", "x1"),
+        ("bands", "i0", "i"),
+        ("bands", "i0", "i0\n"),
+        ("bands", "i0", ""),
         ("beats", [{}] * 100, [{}] * 101),
     ],
 )

@@ -110,5 +110,7 @@ def compare_views(expected: Mapping[str, Any], views: Sequence[View]) -> None:
                 "scrollPct": view.scroll_pct,
                 "lifecycle": known["lifecycle"],
                 "seq": view.seq,
+                "heat": view.heat,
+                "bands": view.bands,
             }
             assert {name: told[name] for name in members} == members

@@ -32,7 +32,7 @@ class Patient(Client):
         answers: how often it was answered 200.
         refusals: how often it was answered 503, as it should be: with `Retry-After`, the cookie left alone.
         longest_s: how long the slowest answer took, of whatever status.
-        silence_s: the longest time without a 200.
+        last: what it was answered last, in words.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,14 +40,15 @@ class Patient(Client):
         self.answers = 0
         self.refusals = 0
         self.longest_s = 0.0
-        self.silence_s = 0.0
+        self.last = "nothing"
         self._heard_at = 0.0
+        self._asked_at = 0.0
 
     def _beat_until_it_breaks(self, connection: http.client.HTTPConnection) -> None:
-        began = self._heard_at = time.monotonic()
+        self._heard_at = time.monotonic()
         while not self._over:
             self._seq += 1
-            visible_ms = int((time.monotonic() - began) * 500) + 1
+            visible_ms = self._visible_ms()
             beat = {"view": self.view, "seq": self._seq, "visibleMs": visible_ms, "lifecycle": "active", "idleMs": 0, "page": "/"}
             while not self._is_heard(connection, json.dumps(beat)) and not self._over:
                 time.sleep(MOMENT_S)
@@ -56,7 +57,7 @@ class Patient(Client):
 
     def _is_heard(self, connection: http.client.HTTPConnection, body: str) -> bool:
         """Say it once; tell whether it was taken in."""
-        began = time.monotonic()
+        began = self._asked_at = time.monotonic()
         connection.request("POST", "/session/beat", body, {**OURS, "Cookie": self.cookie})
         self.in_flight = self._seq
         answer = connection.getresponse()
@@ -64,16 +65,24 @@ class Patient(Client):
         self.in_flight = None
         now = time.monotonic()
         self.longest_s = max(self.longest_s, now - began)
+        self.last = f"{answer.status} {content.decode(errors='replace')[:200]} after {now - began:.1f} s"
         if answer.status == 200 and answer.headers["set-cookie"] is None:
             self.answers += 1
-            self.silence_s = max(self.silence_s, now - self._heard_at)
             self._heard_at = now
+            self._opened_at = self._opened_at or now
             return True
         if answer.status == 503 and int(answer.headers["retry-after"] or 0) > 0 and answer.headers["set-cookie"] is None:
             self.refusals += 1
         else:
             self.wrong.append((answer.status, content))
         return False
+
+    def plight(self, answers: int, refusals: int) -> str:
+        """Tell what became of it since it had so many answers and refusals, for a failure to quote."""
+        now = time.monotonic()
+        counts = f"{self.answers - answers} times 200, {self.refusals - refusals} times 503"
+        waits = f"; it has waited {now - self._asked_at:.1f} s for the next" if self.in_flight is not None else ""
+        return f"{self.name}: {counts}; last 200 {now - self._heard_at:.1f} s ago, last answer {self.last}{waits}"
 
 
 @contextmanager
@@ -93,11 +102,16 @@ def patients(program: Program, count: int = CROWD) -> Iterator[list[Patient]]:
 
 
 def answered_again(crowd: Sequence[Patient], *, beats: int = 5, timeout_s: float = 20) -> None:
-    """Wait until each client was answered so many times from now on."""
-    wanted = {client: client.answers + beats for client in crowd}
-    wait_until(
-        lambda: all(client.answers >= wanted[client] or client.rests for client in crowd), what="answers for everybody", timeout_s=timeout_s
-    )
+    """Wait until each client was answered so many times from now on; fail with what became of each that was not."""
+    before = {client: (client.answers, client.refusals) for client in crowd}
+
+    def left() -> list[Patient]:
+        return [client for client in crowd if client.answers < before[client][0] + beats and not client.rests]
+
+    try:
+        wait_until(lambda: not left(), what=f"{beats} answers for everybody", timeout_s=timeout_s)
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *(client.plight(*before[client]) for client in left())])) from None
 
 
 def refused_again(crowd: Sequence[Patient], *, timeout_s: float = 20) -> None:

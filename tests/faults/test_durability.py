@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -68,7 +67,7 @@ def test_stopped_under_load_it_answers_what_is_under_way(tmp_path: Path) -> None
         busy(crowd, program, beats=20)
         with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # nobody is answered from now on
-            under_way = _settled(crowd)
+            under_way = _settled(crowd, file)
             for _ in range(2):  # whoever is answered now came later than all that waits: that was read
                 with urllib.request.urlopen(f"{program.url}/healthz"):
                     pass
@@ -85,20 +84,15 @@ def test_stopped_under_load_it_answers_what_is_under_way(tmp_path: Path) -> None
     assert "Traceback" not in (tmp_path / "log").read_text("utf-8")
 
 
-def _settled(crowd: Sequence[Client]) -> dict[Client, int | None]:
-    """Wait until every client waits for an answer and none has had one for a while: the last before the lock are home."""
-    seen: dict[Client, int | None] = {}
-    since = 0.0
+def _settled(crowd: Sequence[Client], file: Path) -> dict[Client, int | None]:
+    """Wait until every client waits for an answer to what is not in the locked file: the last answers before the lock are home."""
+    kept_already = {view: seq for view, (seq, _) in kept(file).items()}
 
     def is_settled() -> bool:
-        nonlocal seen, since
-        now = {client: client.in_flight for client in crowd}
-        if now != seen or not all(now.values()):
-            seen, since = now, time.monotonic()
-        return time.monotonic() - since > 0.5
+        return all((client.in_flight or 0) > kept_already[client.view] for client in crowd)
 
     wait_until(is_settled, what="every client to wait for an answer")
-    return seen
+    return {client: client.in_flight for client in crowd}
 
 
 def _refuses(url: str) -> bool:

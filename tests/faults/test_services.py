@@ -68,11 +68,12 @@ def test_a_cluster_replaces_a_killed_primary(tmp_path: Path) -> None:
     with redis_cluster(tmp_path) as cluster:
         with redis.RedisCluster.from_url(cluster.url.replace("redis+cluster", "redis").partition(",")[0]) as client:
             client.set("key", "value")
-            assert client.execute_command("WAIT", 1, 1000, target_nodes=client.get_node_from_key("key")) == 1
+            assert client.execute_command("WAIT", 1, 20_000, target_nodes=client.get_node_from_key("key")) == 1
         first = cluster.primary_of("key")
         pids = first.pids
-        first.kill()
-        wait_until(lambda: cluster.primary_of("key") is not first, what="a replica to take over")
+        with cluster.hasty():
+            first.kill()
+            wait_until(lambda: cluster.primary_of("key") is not first, what="a replica to take over", timeout_s=60)
         assert cluster.primary_of("key").ask("GET", "key") == "value"
         assert are_gone(pids)
         first.start()
@@ -91,14 +92,14 @@ def test_sentinels_replace_a_killed_primary(tmp_path: Path) -> None:
         first.ask("SET", "key", "value")
         written = int(first.ask("INFO", "replication")["master_repl_offset"])
         wait_until(lambda: first.reached() >= written, what="the replica to have all")
-        first.kill()
-        wait_until(lambda: group.primary() is not first, what="the sentinels to choose the replica")
-        wait_until(lambda: group.primary().ask("ROLE")[0] == "master", what="the replica to take over")
+        with group.hasty():
+            first.kill()
+            wait_until(lambda: first not in (group.primaries() or [first]), what="the replica to take over", timeout_s=60)
         assert group.primary().ask("GET", "key") == "value"
         first.start()
         group.wait_until_well()
         pids = [pid for server in group.servers for pid in server.pids]
-        assert len(pids) == 5
+        assert len(pids) >= 5  # and whoever writes a log anew
     assert are_gone(pids)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stillhere.core.records import Session
     from stillhere.http.config import HttpConfig
     from stillhere.manager import Started
+    from stillhere.tokens import Tokens
 
 HOST: Final = "app.example"
 OWN: Final = f"https://{HOST}"
@@ -43,10 +44,10 @@ class Web:
         endpoints: the session routes.
     """
 
-    def __init__(self, config: HttpConfig | None = None, policy: Policy | None = None) -> None:
+    def __init__(self, config: HttpConfig | None = None, policy: Policy | None = None, tokens: Tokens | None = None) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore()
-        self.manager = SessionManager(self.store, policy=policy, clock=self.clock)
+        self.manager = SessionManager(self.store, policy=policy, clock=self.clock, tokens=tokens)
         self.endpoints = SessionEndpoints(self.manager, config)
 
     async def sign_in(self, subject: str = "first@fund.example") -> Started:
@@ -66,7 +67,7 @@ class Web:
 
     def kept(self) -> object:
         """Copy all that the store holds, to compare it later."""
-        return copy.deepcopy((self.store.sessions, self.store.views, self.store.visits))
+        return copy.deepcopy((self.store.sessions, self.store.views, self.store.visits, self.store.grants))
 
     async def ask(
         self,

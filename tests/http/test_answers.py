@@ -10,11 +10,11 @@ import pytest
 from stillhere.core.policy import Policy, days, hours, minutes, seconds
 from stillhere.core.records import EndedBy, Ending
 from stillhere.core.rules import open_session
+from stillhere.core.spans import in_words
 from stillhere.errors import StoreError
 from stillhere.http.config import HttpConfig
 from stillhere.http.endpoints import SessionEndpoints
 from stillhere.http.problems import over, over_sentence
-from stillhere.words import in_words
 from tests.http.doubles import (
     UNKNOWN_SECRET,
     Web,

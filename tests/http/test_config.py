@@ -21,8 +21,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"loopback_cookie_name": "a;b"}, "'a;b' is not a cookie name"),
     ({"marker_cookie": "my marker"}, "'my marker' is not a cookie name"),
     ({"marker_cookie": ""}, "'' is not a cookie name"),
-    ({"marker_cookie": "__Host-session"}, "marker_cookie '__Host-session' is the session cookie's name"),
-    ({"marker_cookie": "session"}, "marker_cookie 'session' is the session cookie's name"),
+    ({"marker_cookie": "__Host-session"}, "marker_cookie '__Host-session' is a secret cookie's name"),
+    ({"marker_cookie": "session"}, "marker_cookie 'session' is a secret cookie's name"),
     ({"allowed_origins": ("https://app.example/",)}, "is not an origin"),
     ({"allowed_origins": ("*",)}, "is not an origin"),
     ({"allowed_origins": ("null",)}, "is not an origin"),
@@ -51,6 +51,13 @@ def test_paths_of_the_default_prefix() -> None:
         "/session/client.js": "client",
         "/session/events": "events",
         "/session/socket": "socket",
+        "/session/refresh": "refresh",
+        "/session/jwks.json": "keys",
+        "/session/login": "login",
+        "/session/callback": "callback",
+        "/session/backchannel": "backchannel",
+        "/session/list": "list",
+        "/session/revoke": "revoke",
     }
 
 
@@ -66,11 +73,24 @@ def test_paths_of_another_prefix_and_of_existing_clients() -> None:
         "/auth/client.js": "client",
         "/auth/events": "events",
         "/auth/socket": "socket",
+        "/auth/refresh": "refresh",
+        "/auth/jwks.json": "keys",
+        "/auth/login": "login",
+        "/auth/callback": "callback",
+        "/auth/backchannel": "backchannel",
+        "/auth/list": "list",
+        "/auth/revoke": "revoke",
         "/keepalive": "beat",
         "/api/auth/heartbeat": "beat",
         "/auth/me": "look",
         "/auth/logout": "end",
     }
+
+
+def test_session_and_refresh_token_have_cookies_of_their_own() -> None:
+    """One name for both would let the one overwrite the other."""
+    with pytest.raises(SettingsError, match="names of their own"):
+        HttpConfig(cookie_name="__Host-refresh")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,18 @@ def test_a_limit_lets_so_many_pass_and_tells_the_wait() -> None:
     assert limit.wait_s("b") is None
 
 
+def test_whether_anything_is_left_is_asked_for_nothing() -> None:
+    """Asking whether a key may still speak counts nothing, tells the wait once it may not, and the next minute it may again."""
+    now = [100.0]
+    limit = RateLimit(2, elapsed=lambda: now[0])
+    assert [limit.left_s("a") for _ in range(5)] == [None] * 5
+    assert [limit.wait_s("a"), limit.left_s("a"), limit.wait_s("a")] == [None, None, None]
+    now[0] += 20
+    assert (limit.left_s("a"), limit.left_s("b")) == (40, None)
+    now[0] += 40
+    assert limit.left_s("a") is None
+
+
 async def test_a_session_that_sends_too_much_is_told_to_wait() -> None:
     """Past its limit a session gets 429 with Retry-After; nothing changes, and other sessions go on."""
     web = Web(HttpConfig(beats_per_minute=3))

@@ -9,6 +9,7 @@ import pytest
 from stillhere.manager import SessionManager
 from stillhere.stores.memory import MemoryStore
 from tests.manager.doubles import GatedStore
+from tests.manager.scripted import Scripted
 
 if TYPE_CHECKING:
     from tests.support import FakeClock
@@ -24,3 +25,15 @@ def manager(clock: FakeClock) -> SessionManager:
 def gated() -> GatedStore:
     """Give a store whose batches can be held back."""
     return GatedStore()
+
+
+@pytest.fixture
+def store() -> Scripted:
+    """Give a store in which something can happen in between."""
+    return Scripted()
+
+
+@pytest.fixture
+def scripted(store: Scripted, clock: FakeClock) -> SessionManager:
+    """Give a manager on it."""
+    return SessionManager(store, clock=clock)

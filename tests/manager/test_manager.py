@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from stillhere.archive.archive import Archive
+from stillhere.archive.memory import MemorySource
 from stillhere.batcher import Batching
 from stillhere.core.ids import hash_secret, read_id
 from stillhere.core.policy import BeatsExtend, Policy, hours, minutes, seconds
@@ -267,8 +268,9 @@ async def test_a_url_opens_the_store_and_the_archive_beside_it() -> None:
 
 async def test_a_store_of_your_own_comes_with_its_own_archive() -> None:
     """What is handed in is what is used."""
-    archive: Any = object()
-    assert SessionManager(MemoryStore(), archive=archive).archive is archive
+    store = MemoryStore()
+    archive = Archive(MemorySource(store))
+    assert SessionManager(store, archive=archive).archive is archive
     assert SessionManager(MemoryStore()).archive is None
 
 

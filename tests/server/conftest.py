@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.site import ADMIN_TOKEN, Site
+from tests.server.site import ADMIN_TOKEN, VIEWER_TOKEN, Site
 from tests.support import serving
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     log = folder / "log"
     flags = ("--trusted-proxies", "127.0.0.1/32", "--idle-timeout", "10m", "--beats-per-minute", "1000000")
-    environment = {"STILLHERE_ADMIN_TOKEN": ADMIN_TOKEN, "STILLHERE_MESSAGES_PER_MINUTE": "1000000"}
+    environment = {
+        "STILLHERE_ADMIN_TOKEN": ADMIN_TOKEN,
+        "STILLHERE_VIEWER_TOKEN": VIEWER_TOKEN,
+        "STILLHERE_MESSAGES_PER_MINUTE": "1000000",
+    }
     with serving(f"sqlite:///{folder / 'visits.db'}", *flags, verb="demo", log=log, environment=environment) as program:
         yield Site(program, folder / "visits.db", itertools.count(1))
     assert "Traceback" not in log.read_text(encoding="utf-8"), f"the program failed while it was tested; see {log}"

@@ -43,6 +43,7 @@ class Postgresql(Server):
         home: a short path, for data and socket: a socket's path has room for a hundred characters.
         log: file for its output.
         user: who runs it.
+        changed: settings other than the usual ones.
 
     Attributes:
         socket_folder: where its socket is.
@@ -51,7 +52,7 @@ class Postgresql(Server):
         admin_url: URL for the superuser.
     """
 
-    def __init__(self, home: Path, log: Path, *, user: str | None) -> None:
+    def __init__(self, home: Path, log: Path, *, user: str | None, changed: dict[str, Any]) -> None:
         port = free_port()
         self.socket_folder = home
         self._home = home
@@ -60,7 +61,7 @@ class Postgresql(Server):
         self.url = self.url_of(ROLE)
         self.guarded_url = f"postgresql://{GUARDED}:{PASSWORD}@{self._base}/{GUARDED}"
         self.admin_url = f"postgresql://postgres@{self._base}/postgres"
-        settings: dict[str, Any] = {**SETTINGS, "port": port, "unix_socket_directories": home}
+        settings: dict[str, Any] = {**SETTINGS, **changed, "port": port, "unix_socket_directories": home}
         flags = [f"--{name}={value}" for name, value in settings.items()]
         command = [binary("postgres"), "-D", f"{home}/data", *flags]
         super().__init__(command, log, port=port, is_ready=self._answers, stop_with=signal.SIGINT, user=user)
@@ -148,18 +149,19 @@ def _unprivileged() -> str | None:
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path) -> Iterator[Postgresql]:
+def postgresql(folder: Path, **changed: Any) -> Iterator[Postgresql]:
     """Run a new PostgreSQL until the block ends.
 
     Args:
         folder: for its log. Its data is in a folder of its own that a user other than root can reach.
+        changed: settings other than the usual ones.
     """
     user = _unprivileged()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stillhere-pg-") as home:
         if user is not None:
             shutil.chown(home, user)
-        server = Postgresql(Path(home), folder / "postgresql.log", user=user)
+        server = Postgresql(Path(home), folder / "postgresql.log", user=user, changed=changed)
         server.prepare()
         with running(server):
             server.found()

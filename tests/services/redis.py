@@ -24,8 +24,14 @@ NAME: Final = "mymaster"
 
 FORGETFUL: Final = ('save ""', "appendonly no")
 DURABLE: Final = ('save ""', "appendonly yes", "appendfsync always")
+SYNCED: Final = ('save ""', "appendonly yes")
+"""Who is killed and comes back has its data: an empty one would sign people out until it is told that it is the primary no more."""
 REPLICATED: Final = ("repl-diskless-sync-delay 0", "repl-ping-replica-period 1", "shutdown-timeout 0")
 """Replicas are served at once, and a stop does not wait for them."""
+
+CALM_MS: Final = 60_000
+HASTY_MS: Final = 1_000
+"""How long a server is silent before it is taken for dead: while all are well, however busy the machine, and while one is lost."""
 
 
 class RedisServer(Server):
@@ -45,7 +51,7 @@ class RedisServer(Server):
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         lines = ["bind 127.0.0.1", f"dir {folder}", *settings]
-        self._options: dict[str, Any] = {"port": port, "protocol": 2, "socket_timeout": 2, "retry": Retry(NoBackoff(), 0)}
+        self._options: dict[str, Any] = {"port": port, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
         self.url = f"redis://127.0.0.1:{port}/0"
         if tls:
             made = make_certificates(folder)
@@ -61,20 +67,20 @@ class RedisServer(Server):
         super().__init__(command, folder / f"{folder.name}.log", port=port, is_ready=lambda: self.ask_if_it_answers("PING") is not None)
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[redis.Redis]:
+    def client(self, *, patience_s: float = 30) -> Iterator[redis.Redis]:
         """Open a client of its own to this one server, with all rights."""
-        with redis.Redis("127.0.0.1", decode_responses=True, **self._options) as client:
+        with redis.Redis("127.0.0.1", decode_responses=True, socket_timeout=patience_s, **self._options) as client:
             yield client
 
-    def ask(self, *command: str | int) -> Any:
+    def ask(self, *command: str | int, patience_s: float = 30) -> Any:
         """Send one command."""
-        with self.client() as client:
+        with self.client(patience_s=patience_s) as client:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py gives it no types
 
     def ask_if_it_answers(self, *command: str | int) -> Any:
         """Send one command; None if the server is down, still loading, or says no."""
         with contextlib.suppress(redis.RedisError, OSError):
-            return self.ask(*command)
+            return self.ask(*command, patience_s=2)
         return None
 
     def url_of(self, user: str, password: str) -> str:
@@ -92,7 +98,23 @@ class RedisServer(Server):
         return told.get("connected_slaves") == count and all(told[f"slave{n}"]["state"] == "online" for n in range(count))
 
 
-class RedisCluster(Servers):
+class Replicated(Servers):
+    """A service in which another server takes over from one that dies."""
+
+    @contextlib.contextmanager
+    def hasty(self) -> Iterator[None]:
+        """Until the block ends, take for dead who is silent for a second; else nobody is, however busy the machine."""
+        self._patience(HASTY_MS)
+        try:
+            yield
+        finally:
+            self._patience(CALM_MS)
+
+    def _patience(self, span_ms: int) -> None:
+        raise NotImplementedError
+
+
+class RedisCluster(Replicated):
     """Three primaries with a replica each; who is what changes with every failover.
 
     Attributes:
@@ -101,7 +123,7 @@ class RedisCluster(Servers):
     """
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        settings = (*(DURABLE if durable else FORGETFUL), *REPLICATED, "cluster-enabled yes", "cluster-node-timeout 1000")
+        settings = (*(DURABLE if durable else FORGETFUL), *REPLICATED, "cluster-enabled yes", f"cluster-node-timeout {HASTY_MS}")
         self.nodes = [RedisServer(folder / f"node{n}", *settings) for n in range(6)]
         super().__init__(self.nodes)
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in self.ports[:3])
@@ -118,6 +140,11 @@ class RedisCluster(Servers):
             assert made.returncode == 0, f"{made.stdout}\n{made.stderr}"
             self._is_made = True
         super().start()
+        self._patience(CALM_MS)
+
+    def _patience(self, span_ms: int) -> None:
+        for node in self.nodes:
+            node.ask_if_it_answers("CONFIG", "SET", "cluster-node-timeout", span_ms)
 
     def is_well(self) -> bool:
         """Tell whether every node says that all is well, and each primary has a replica with all of its data."""
@@ -154,7 +181,7 @@ def _ranges(node: RedisServer) -> list[tuple[int, int, int, int]]:
     return [(row[0], row[1], row[2][1], len(row) - 3) for row in rows or []]
 
 
-class RedisSentinel(Servers):
+class RedisSentinel(Replicated):
     """One primary and one replica under three sentinels; which is which changes with every failover.
 
     Attributes:
@@ -164,12 +191,12 @@ class RedisSentinel(Servers):
     """
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        settings = (*(DURABLE if durable else FORGETFUL), *REPLICATED)
+        settings = (*(DURABLE if durable else SYNCED), *REPLICATED)
         first = RedisServer(folder / "data0", *settings)
         second = RedisServer(folder / "data1", *settings, f"replicaof 127.0.0.1 {first.port}")
         watch = (
             f"sentinel monitor {NAME} 127.0.0.1 {first.port} 2",
-            f"sentinel down-after-milliseconds {NAME} 1000",
+            f"sentinel down-after-milliseconds {NAME} {CALM_MS}",
             f"sentinel failover-timeout {NAME} 5000",
         )
         self.data = [first, second]
@@ -189,18 +216,31 @@ class RedisSentinel(Servers):
             if not sentinel.is_running:
                 sentinel.start()
                 # They talk more often than by default, so that a server that comes back is taken in after two seconds, not twelve.
-                sentinel.ask("SENTINEL", "DEBUG", "publish-period", 200, "info-period", 1000)
+                # On a busy machine they may wait for two seconds: they are not to distrust their clocks then, and stand idle for thirty.
+                sentinel.ask("SENTINEL", "DEBUG", "publish-period", 200, "info-period", 1000, "tilt-trigger", 600_000)
         super().start()
+
+    def _patience(self, span_ms: int) -> None:
+        for sentinel in self.sentinels:
+            if sentinel.is_running:
+                sentinel.ask_if_it_answers("SENTINEL", "SET", NAME, "down-after-milliseconds", span_ms)
 
     def primary(self) -> RedisServer:
         """Tell which server is the primary now, as the first sentinel that answers sees it."""
-        port = int(next(told["port"] for sentinel in self.sentinels if (told := _master(sentinel))))
-        return next(server for server in self.data if server.port == port)
+        return self._known()[0]
 
     def primaries(self) -> list[RedisServer]:
-        """Tell the primary as the only one of a list, if it takes writes already, so that a cluster and this can be asked alike."""
-        primary = self.primary()
-        return [primary] if (primary.ask_if_it_answers("ROLE") or [""])[0] == "master" else []
+        """Tell the primary as the only one of a list, if every sentinel knows it and it takes writes, so that a cluster can be asked alike.
+
+        A sentinel that did not hear of a failover yet sends people to who was the primary, should that be back.
+        """
+        primary, *others = self._known()
+        is_known = all(other is primary for other in others)
+        return [primary] if is_known and (primary.ask_if_it_answers("ROLE") or [""])[0] == "master" else []
+
+    def _known(self) -> list[RedisServer]:
+        ports = [int(told["port"]) for sentinel in self.sentinels if (told := _master(sentinel))]
+        return [server for port in ports for server in self.data if server.port == port]
 
     def is_well(self) -> bool:
         """Tell whether every sentinel knows the others, the replica and the same healthy primary, and the replica has all."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from stillhere.archive.records import VisitFilter
+from stillhere.archive.records import Asked, VisitFilter
 from stillhere.core.records import View, Visit
 from stillhere.stores import open_store
 from stillhere.stores.memory import MemoryStore
-from stillhere.stores.protocol import Listable, Store, Sweepable, Watchable
+from stillhere.stores.protocol import Granting, Listable, Noting, Store, Sweepable, Watchable
 from stillhere.stores.sql.schema import record_of, views, visits
 from stillhere.testing import Need, Opener, World
 from stillhere.testing.scene import ABSOLUTE, GAP, IDLE, POLICY, claim_of, id_of, session_of
@@ -44,6 +47,7 @@ __all__ = [
     "opened",
     "opening",
     "session_of",
+    "url_with_tables",
     "world_of",
 ]
 
@@ -59,7 +63,7 @@ UNABLE: Final[dict[str, Collection[Need]]] = {"memory": (Need.REOPENABLE,)}
 _numbers: Final = count()
 
 
-class FullStore(Store, Listable, Sweepable, Watchable, Protocol):
+class FullStore(Store, Listable, Sweepable, Watchable, Granting, Noting, Protocol):
     """A store with every optional ability."""
 
 
@@ -78,9 +82,36 @@ def fresh_url(name: str, folder: Path) -> str:
     return f"{_redis_cluster().url}?prefix=fresh{number}"
 
 
+def url_with_tables(name: str, folder: Path) -> str:
+    """Tell the URL of an empty store that has its tables: to copy them is quicker than to make them, which other tests look at."""
+    if name == "sqlite":
+        file = folder / f"sessions{next(_numbers)}.db"
+        shutil.copyfile(_file_with_tables(), file)
+        return f"sqlite:///{file}"
+    if name == "postgresql":
+        return _postgresql().database(f"fresh{next(_numbers)}", template=_database_with_tables())
+    return fresh_url(name, folder)
+
+
+@cache
+def _file_with_tables() -> Path:
+    _, folder = _servers()
+    file = folder / "tables.db"
+    store, _ = open_store(f"sqlite:///{file}")
+    with ThreadPoolExecutor(1) as elsewhere:  # in this thread a loop may run
+        elsewhere.submit(asyncio.run, store.close()).result()
+    return file
+
+
+@cache
+def _database_with_tables() -> str:
+    open_store(_postgresql().database("tables"))  # which leaves nobody connected
+    return "tables"
+
+
 def opened(name: str, folder: Path) -> tuple[FullStore, Archive]:
     """Open one of `STORES`, empty, and its archive."""
-    return _open(fresh_url(name, folder))
+    return _open(url_with_tables(name, folder))
 
 
 def _open(url: str) -> tuple[FullStore, Archive]:
@@ -88,6 +119,8 @@ def _open(url: str) -> tuple[FullStore, Archive]:
     assert isinstance(store, Listable)
     assert isinstance(store, Sweepable)
     assert isinstance(store, Watchable)
+    assert isinstance(store, Granting)
+    assert isinstance(store, Noting)
     return cast("FullStore", store), archive
 
 
@@ -102,7 +135,7 @@ def opening(name: str, folder: Path) -> Iterator[Opener[FullStore]]:
         return store
 
     def open_fresh() -> FullStore:
-        return open_at(fresh_url(name, folder))
+        return open_at(url_with_tables(name, folder))
 
     def reopen(store: FullStore) -> FullStore:
         return open_at(homes[store][0])
@@ -127,7 +160,7 @@ async def world_of(store: Store, archive: Archive) -> World:
     if readers is not None:
         return World.of(await readers(_all, views, View), await readers(_all, visits, Visit))
     source = archive._source
-    found = [one.visit for one in await source.visits(VisitFilter(limit=1_000_000))]
+    found = [one.visit for one in await source.visits(Asked(wanted=VisitFilter(limit=1_000_000)))]
     return World.of(await source.views(sorted({visit.handle for visit in found})), found)
 
 

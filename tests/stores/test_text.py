@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stillhere.archive.records import VisitFilter
 from stillhere.core.records import Claim
 from tests.stores.every import GAP, STORES, FullStore, opened, session_of
 from tests.support import START
@@ -61,4 +62,4 @@ async def _kept_to_the_letter(text: dict[str, str], store: FullStore, archive: A
     report, (view,) = found
     assert (report.session, report.visitor) == (session.handle, text["subject"])
     assert (view.view, view.tab, view.page, view.title) == (text["view"], text["tab"], text["page"], text["title"])
-    assert text["subject"] in {row.visitor for row in await archive.visitors(visitor=text["subject"])}
+    assert text["subject"] in {row.visitor for row in await archive.visitors(VisitFilter(visitor=text["subject"]))}

@@ -23,6 +23,8 @@ class Honest(MemoryStore):
         super().__init__()
         if other is not None:
             self.sessions, self.views, self.visits, self._watchers = other.sessions, other.views, other.visits, other._watchers
+            self.grants, self.firsts, self.notes, self.generations = other.grants, other.firsts, other.notes, other.generations
+            self._first_until, self._note_until = other._first_until, other._note_until
 
     def again(self) -> Honest:
         """Open another on the same data."""

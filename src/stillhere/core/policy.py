@@ -53,6 +53,21 @@ class RequestsExtend(StrEnum):
     """None: only the client's evidence counts."""
 
 
+class SessionLimitBy(StrEnum):
+    """What gives way when a subject has more sessions than the limit."""
+
+    EVICT_OLDEST = "evict_oldest"
+    """Whoever signed in first."""
+    EVICT_LEAST_RECENT = "evict_least_recent"
+    """Whoever has been inactive for longest."""
+    REFUSE = "refuse"
+    """Nobody: the new sign-in is refused."""
+
+
+RAMP: Final = (seconds(5), seconds(15), seconds(30), seconds(60))
+"""Visible time at which the early beats are sent, unless a policy says otherwise."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What keeps a session alive, and for how long. All spans are whole milliseconds.
 
@@ -69,6 +84,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         ramp: marks of visible time at which the early beats are sent, rising. Default 5, 15, 30 and 60 seconds.
         beats_extend: what a beat may extend. Default `activity`.
         requests_extend: which ordinary requests extend. Default `all`.
+        session_limit: how many sessions a subject may have at once, 1 to 1,000, or None for any number. Default None.
+        session_limit_by: what gives way at one more. Default `evict_oldest`.
+        fresh_timeout: how long after they signed in, or did so again, people may end their other sessions without doing it once
+            more. No shorter than `absolute_timeout` asks nobody. Default 15 minutes.
         preset: name of the preset whose ceilings hold, or None. See `PRESETS`.
 
     Raises:
@@ -83,9 +102,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     activity_window: int = minutes(2)
     visit_gap: int = minutes(30)
     touch_interval: int = 0
-    ramp: tuple[int, ...] = (seconds(5), seconds(15), seconds(30), seconds(60))
+    ramp: tuple[int, ...] = RAMP
     beats_extend: BeatsExtend = BeatsExtend.ACTIVITY
     requests_extend: RequestsExtend = RequestsExtend.ALL
+    session_limit: int | None = None
+    session_limit_by: SessionLimitBy = SessionLimitBy.EVICT_OLDEST
+    fresh_timeout: int = minutes(15)
     preset: str | None = None
 
     def __post_init__(self) -> None:
@@ -105,7 +127,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             )
         if any(type(mark) is not int or mark <= 0 for mark in self.ramp) or list(self.ramp) != sorted(set(self.ramp)):
             raise PolicyError(f"ramp must rise from above 0 in whole milliseconds, not {self.ramp!r}")
-        for name, kind in (("beats_extend", BeatsExtend), ("requests_extend", RequestsExtend)):
+        if self.session_limit is not None and (type(self.session_limit) is not int or not 1 <= self.session_limit <= MOST_SESSIONS):
+            raise PolicyError(f"session_limit must be a whole number from 1 to {MOST_SESSIONS}, or None, not {self.session_limit!r}")
+        for name, kind in (
+            ("beats_extend", BeatsExtend),
+            ("requests_extend", RequestsExtend),
+            ("session_limit_by", SessionLimitBy),
+        ):
             if getattr(self, name) not in tuple(kind):
                 raise PolicyError(f"{name} must be one of {', '.join(kind)}, not {getattr(self, name)!r}")
             # A plain "always" is equal to the member but is not it, and the rules ask which it is.
@@ -162,10 +190,13 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-SPANS: Final = ("idle_timeout", "absolute_timeout", "warning_timeout", "beat_interval", "activity_window", "visit_gap")
+SPANS: Final = ("idle_timeout", "absolute_timeout", "warning_timeout", "beat_interval", "activity_window", "visit_gap", "fresh_timeout")
 
 LONGEST_SPAN: Final = days(400)
 """Longer is surely a wrong unit; it is also the longest a browser keeps a cookie (RFC 6265bis)."""
+
+MOST_SESSIONS: Final = 1_000
+"""A limit above that limits nobody; so many are listed at a time."""
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "owasp": Preset(

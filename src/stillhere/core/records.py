@@ -83,7 +83,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         active_ms: how long somebody was active in it.
         scroll_pct: deepest point seen, in per cent of the page.
         lifecycle: last known state of the page.
-        seq: highest number of its messages, which `lifecycle`, `page` and `title` come from; -1 if none was numbered.
+        seq: highest number of its messages, which `lifecycle`, `page`, `title`, `heat` and `bands` come from; -1 if none was numbered.
+        heat: which parts of the page were on screen for how long, as its page wrote it; `core.heat` reads it.
+        bands: what it did since it opened, as its page wrote it; `core.heat` reads it.
     """
 
     handle: str
@@ -99,6 +101,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scroll_pct: float = 0.0
     lifecycle: Lifecycle | None = None
     seq: int = -1
+    heat: str | None = None
+    bands: str | None = None
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -140,7 +144,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         opens: it may open a view and a visit.
         leaves: these are a tab's last words.
         view: the client's name for the view, or None if it speaks of none.
-        tab, page, title, visible_ms, active_ms, scroll_pct, lifecycle, seq: as in `View`; `seq` None means newest.
+        tab, page, title, visible_ms, active_ms, scroll_pct, lifecycle, seq, heat, bands: as in `View`; `seq` None means newest.
     """
 
     handle: str
@@ -160,6 +164,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scroll_pct: float = 0.0
     lifecycle: Lifecycle | None = None
     seq: int | None = None
+    heat: str | None = None
+    bands: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

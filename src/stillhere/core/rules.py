@@ -169,6 +169,8 @@ def claim_of(beat: Beat, *, handle: str, id_hash: str, policy: Policy, withheld:
         scroll_pct=beat.scroll_pct or 0.0,
         lifecycle=beat.lifecycle,
         seq=beat.seq,
+        heat=beat.heat,
+        bands=beat.bands,
     )
 
 
@@ -223,11 +225,8 @@ def apply_claim(
     if view is None or visit is None:
         return session, view, visit
     grown = _grown(view, claim, horizon)
-    growth = Growth(
-        visible_ms=grown.visible_ms - view.visible_ms,
-        active_ms=grown.active_ms - view.active_ms,
-        is_latest=_is_latest(view, claim),
-    )
+    visible_ms, active_ms = grown.visible_ms - view.visible_ms, grown.active_ms - view.active_ms
+    growth = Growth(visible_ms=visible_ms, active_ms=active_ms, is_latest=_is_latest(view, claim))
     return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
 
 
@@ -291,6 +290,8 @@ def _open_view(session: Session, visit: Visit, claim: Claim, *, horizon: int) ->
         opened_at=opened_at,
         last_seen_at=opened_at,
         seq=UNNUMBERED,
+        heat=claim.heat,
+        bands=claim.bands,
     )
 
 
@@ -307,6 +308,8 @@ def _grown(view: View, claim: Claim, horizon: int) -> View:
         title=claim.title if newest and claim.title is not None else view.title,
         lifecycle=claim.lifecycle if newest and claim.lifecycle is not None else view.lifecycle,
         seq=view.seq if claim.seq is None else max(view.seq, claim.seq),
+        heat=claim.heat if newest and claim.heat is not None else view.heat,
+        bands=claim.bands if newest and claim.bands is not None else view.bands,
     )
 
 

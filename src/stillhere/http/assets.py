@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gzip import compress
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -26,24 +27,40 @@ class Asset(msgspec.Struct, frozen=True):
         body: its bytes.
         media_type: what they are.
         version: 16 hexadecimal digits that change with them.
+        zipped: the same bytes by gzip.
     """
 
     body: bytes
     media_type: str
     version: str
+    zipped: bytes
 
     def answer(self, request: Request) -> Response:
-        """Answer 200, or 304 to who has it; for a year if asked for by its version."""
+        """Answer 200, or 304 to who has it; for a year if asked for by its version; zipped to who can read that."""
         etag = f'"{self.version}"'
         forever = f"v={self.version}" in request.query.split("&")
+        zipped = _reads_gzip(request.header("accept-encoding") or "")
         headers: Headers = (
             ("cache-control", "public, max-age=31536000, immutable" if forever else "public, no-cache"),
-            ("etag", etag),
+            # Weak where it is zipped: the content is the same, the bytes are not.
+            ("etag", f"W/{etag}" if zipped else etag),
+            ("vary", "accept-encoding"),
             ("x-content-type-options", "nosniff"),
         )
         if etag in [tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(",")]:
             return Response(status=304, headers=headers)
-        return Response(status=200, headers=(("content-type", self.media_type), *headers), body=self.body)
+        headers = (("content-type", self.media_type), *headers)
+        if zipped:
+            return Response(status=200, headers=(*headers, ("content-encoding", "gzip")), body=self.zipped)
+        return Response(status=200, headers=headers, body=self.body)
+
+
+def _reads_gzip(accepted: str) -> bool:
+    for told in accepted.lower().split(","):
+        coding, _, quality = told.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return not quality or quality.strip("q=0.") != ""  # q=0 means: not this one
+    return False
 
 
 def read_assets(folder: Traversable | None = None) -> dict[str, Asset]:
@@ -62,4 +79,5 @@ def _read(folder: Traversable, path: str) -> Iterator[tuple[str, Asset]]:
             continue
         media_type = _MEDIA_TYPES[file.name[file.name.rindex(".") :]]
         body = file.read_bytes()
-        yield path + file.name, Asset(body=body, media_type=media_type, version=sha256(body).hexdigest()[:16])
+        version = sha256(body).hexdigest()[:16]
+        yield path + file.name, Asset(body=body, media_type=media_type, version=version, zipped=compress(body, mtime=0))

@@ -39,3 +39,9 @@ class RateLimit:
             return max(1, round(self._ends_at - now))
         counts[key] = count
         return None
+
+    def left_s(self, key: str) -> int | None:
+        """Tell whether a key has used up its messages: the whole seconds to wait, or None if one more may pass. Counts nothing."""
+        now = self._elapsed()
+        is_used_up = now < self._ends_at and self._counts.get(key, 0) >= self._per_minute
+        return max(1, round(self._ends_at - now)) if is_used_up else None

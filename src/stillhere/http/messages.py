@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 READ_HEADERS: Final = (
-    *("authorization", "content-length", "content-type", "cookie", "host", "if-none-match", "origin", "transfer-encoding"),
+    *("accept-encoding", "authorization", "content-length", "content-type", "cookie", "host", "if-none-match", "origin"),
+    *("transfer-encoding", "user-agent"),
     *("sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "x-heartbeat", "x-stillhere"),
     *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
 )

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from stillhere.core.records import EndedBy
+from stillhere.core.spans import in_words
 from stillhere.http.messages import Headers, Response
-from stillhere.words import in_words, instant
+from stillhere.words import instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stillhere.core.records import Ending, Session
+    from stillhere.errors import BadBeat, ProviderAway, SignInRefused
 
 NO_SESSION: Final = "no_session"
 
@@ -44,6 +46,51 @@ def problem(status: int, detail: str, *, headers: Headers = (), members: Mapping
         status=status,
         headers=(("content-type", "application/problem+json"), *headers),
         body=msgspec.json.encode(body),
+    )
+
+
+def bad_body(error: BadBeat) -> Response:
+    """Answer 400 or 422: the body is not what it should be, and which member is at fault."""
+    return problem(error.status_hint, f"{error}.", members={} if error.field is None else {"field": error.field})
+
+
+def too_many(who: str, wait_s: int) -> Response:
+    """Answer 429, and say when to try again."""
+    return problem(429, f"{who} sent too many messages. Try again in {wait_s} s.", headers=(("retry-after", str(wait_s)),))
+
+
+def provider_away(error: ProviderAway) -> Response:
+    """Answer 503: the session lives, its access token is over, and the provider is in trouble. `reason` tells it from trouble of ours."""
+    return problem(
+        503,
+        "The sign-in service cannot be reached. Nobody is signed out; try again in a moment.",
+        headers=(("retry-after", str(error.retry_after)),),
+        members={"reason": "provider_away"},
+    )
+
+
+def sign_in_refused(error: SignInRefused) -> Response:
+    """Answer 409: somebody proved who they are, and yet no session began; `reason` says why. Signing in once more may do."""
+    return problem(error.status_hint, f"Nobody was signed in: {error}.", members={"reason": error.reason})
+
+
+def not_fresh(max_age_ms: int, *, bearer: bool = False) -> Response:
+    """Answer 403: the session lives, but its person has to prove again who they are.
+
+    The challenge is that of RFC 9470 section 3. The status is not: here a 401 says that a session is over, and clients act on that. A
+    challenge may come with any status (RFC 9110 section 11.6.1).
+
+    Args:
+        max_age_ms: how long ago a proof may be, milliseconds.
+        bearer: bearers count, so they are challenged too.
+    """
+    why = f'error="insufficient_user_authentication", max_age="{max_age_ms // 1000}"'
+    told = f'Session realm="stillhere", {why}{f", Bearer {why}" if bearer else ""}'
+    return problem(
+        403,
+        f"This asks for a sign-in within the last {in_words(max_age_ms)}. Please sign in once more, then try again.",
+        headers=(("www-authenticate", told),),
+        members={"reason": "reauthenticate", "maxAgeMs": max_age_ms},
     )
 
 

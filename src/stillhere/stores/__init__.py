@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stillhere.archive.archive import Archive
 from stillhere.archive.archiver import Archiver
 from stillhere.errors import SettingsError
+from stillhere.stores.facts import StoreFacts
 
 if TYPE_CHECKING:
     from stillhere.stores.protocol import Store
@@ -64,7 +65,7 @@ def open_store(url: str, archive_url: str | None = None) -> tuple[Store, Archive
         memory = _load("stillhere.stores.memory").MemoryStore()
         return memory, Archive(_load("stillhere.archive.memory").MemorySource(memory))
     sql = _open_sql(kind, url)
-    return sql, Archive(_load("stillhere.archive.sql").SqlSource(sql.readers))
+    return sql, _sql_archive(sql)
 
 
 def _kind(url: str) -> str:
@@ -72,6 +73,12 @@ def _kind(url: str) -> str:
     if not separator or scheme not in SCHEMES:
         raise SettingsError(f"no store goes by {shown(url)!r}; use {_EXAMPLES}")
     return SCHEMES[scheme]
+
+
+def _sql_archive(keeper: Any, archiver: Archiver | None = None) -> Archive:  # noqa: ANN401  # a store, of which only its parts are known here
+    return Archive(
+        _load("stillhere.archive.sql").SqlSource(keeper.readers), archiver, _load("stillhere.stores.sql.audit").SqlLog(keeper.readers)
+    )
 
 
 def _open_sql(kind: str, url: str) -> Any:  # noqa: ANN401  # a store's parts, and so its types, load only where it is used
@@ -84,10 +91,34 @@ def _open_redis(url: str, archive_url: str | None) -> tuple[Store, Archive]:
     _load("stillhere.stores.redis.check").check(url)
     if archive_url is None:
         store = redis.RedisStore(url)
-        return store, Archive(_load("stillhere.archive.redis").RedisSource(store))
+        return store, Archive(
+            _load("stillhere.archive.redis").RedisSource(store), audit=_load("stillhere.stores.redis.audit").RedisLog(store)
+        )
     sink = _open_sql(_kind(archive_url), archive_url)
     store = redis.RedisStore(url, marks_changes=True)
-    return store, Archive(_load("stillhere.archive.sql").SqlSource(sink.readers), Archiver(store, sink))
+    return store, _sql_archive(sink, Archiver(store, sink))
+
+
+_LOOKS: Final = {"sqlite": "sqlite.engine", "postgresql": "postgresql.connect", "redis": "redis.check"}
+
+
+def look_at_store(url: str) -> StoreFacts:
+    """See what can be seen of a store from outside: whether it can be reached, what is in it, what a crash could take.
+
+    Nothing is made, migrated or written; so it can also be asked of a store that another release uses.
+
+    Args:
+        url: as for `open_store`; of the store or of the archive.
+
+    Raises:
+        SettingsError: if no store goes by that scheme, or its driver is missing.
+        StoreError: if the store cannot be reached, or not be used.
+    """
+    kind = _kind(url)
+    if kind == "memory":
+        return StoreFacts(software="this process")
+    facts: StoreFacts = _load(f"stillhere.stores.{_LOOKS[kind]}").look_at(url)
+    return facts
 
 
 _EXTRAS: Final = {"psycopg": "postgresql", "redis": "redis", "hiredis": "redis"}
@@ -101,3 +132,17 @@ def _load(module: str) -> Any:  # noqa: ANN401  # as above
         if extra is None:
             raise
         raise SettingsError(f"{error.name} is not installed; install stillhere[{extra}]") from error
+
+
+def store_of(store: str | Store, archive: str | Archive | None) -> tuple[Store, Archive | None]:
+    """Open what URLs name; what is no URL is taken as it is.
+
+    Raises:
+        SettingsError: as `open_store`; or if one of the two is a URL and the other an object.
+        StoreError: as `open_store`.
+    """
+    if isinstance(store, str) and (archive is None or isinstance(archive, str)):
+        return open_store(store, archive)
+    if isinstance(store, str) or isinstance(archive, str):
+        raise SettingsError("store and archive are both URLs, or both objects of your own")
+    return store, archive

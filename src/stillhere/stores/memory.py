@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from stillhere.core.grants import Grant, Held, Swapped, swap_grant
 from stillhere.core.records import Claim, EndedBy, Outcome, Session, View, Visit
 from stillhere.core.rules import apply_claim, deadline, end_session, ending, is_id_of, rotate_id
 from stillhere.errors import SessionExists, StoreError
@@ -16,12 +19,17 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Keeps sessions, views and visits in this process. Needs no lock: no verb awaits between reading and writing.
+    """Keeps everything in this process. Needs no lock: no verb awaits between reading and writing.
 
     Attributes:
         sessions: by handle.
         views: by handle, then by the client's name for the view.
         visits: by handle, in order.
+        excluded: by handle, numbers of the visits that an operator left out of every count.
+        grants: by kind, then by handle.
+        firsts: until when each name is taken.
+        notes: by name, then by handle, until when.
+        generations: by subject.
     """
 
     def __init__(self) -> None:
@@ -29,6 +37,13 @@ class MemoryStore:
         self.sessions: dict[str, Session] = {}
         self.views: dict[str, dict[str, View]] = {}
         self.visits: dict[str, list[Visit]] = {}
+        self.excluded: dict[str, set[int]] = {}
+        self.grants: dict[str, dict[str, Grant]] = {}
+        self.firsts: dict[str, int] = {}
+        self.notes: dict[str, dict[str, int]] = {}
+        self.generations: dict[str, int] = {}
+        self._first_until: list[tuple[int, str]] = []  # a heap of what is to be let go of
+        self._note_until: list[tuple[int, str, str]] = []  # as above
         self._due: list[tuple[int, str]] = []  # a heap; nobody's instant in it is later than the deadline
         self._watchers = Watchers()
         self._is_closed = False
@@ -128,10 +143,95 @@ class MemoryStore:
         self._refuse_if_closed()
         over = (session for session in self.sessions.values() if (session.ended_at or session.absolute_end_at) < ended_before)
         handles = [session.handle for session in islice(over, limit)]
-        for handle in handles:
-            for kept in (self.sessions, self.views, self.visits):
-                kept.pop(handle, None)
+        self.drop_sessions(handles)
         return len(handles)
+
+    def drop_sessions(self, handles: Sequence[str]) -> None:
+        """Delete sessions with all that belongs to them."""
+        for handle in handles:
+            for kept in (self.sessions, self.views, self.visits, self.excluded):
+                kept.pop(handle, None)
+            for grants in self.grants.values():
+                grants.pop(handle, None)
+
+    async def held(self, handle: str, kind: str) -> Held:
+        """See `Granting.held`."""
+        self._refuse_if_closed()
+        return self._held(handle, kind)
+
+    def _held(self, handle: str, kind: str) -> Held:
+        return Held(session=self.sessions.get(handle), grant=self.grants.get(kind, {}).get(handle))
+
+    async def swap(self, grant: Grant, *, now: int) -> Swapped:
+        """See `Granting.swap`."""
+        self._refuse_if_closed()
+        kept = swap_grant(self._held(grant.handle, grant.kind), grant, now=now)
+        if kept is not None:
+            self.grants.setdefault(grant.kind, {})[grant.handle] = kept
+        return Swapped(done=kept is not None, held=self._held(grant.handle, grant.kind))
+
+    async def due_grants(self, kind: str, *, limit: int, now: int, until: int) -> list[Held]:
+        """See `Granting.due_grants`. The earliest first."""
+        self._refuse_if_closed()
+        grants = self.grants.get(kind, {})
+        due = nsmallest(limit, (grant for grant in grants.values() if grant.check_at <= now), key=lambda grant: grant.check_at)
+        for grant in due:
+            grants[grant.handle] = replace(grant, check_at=until)
+        return [self._held(grant.handle, kind) for grant in due]
+
+    async def drop(self, handle: str, kind: str, *, version: int) -> bool:
+        """See `Granting.drop`."""
+        self._refuse_if_closed()
+        grants = self.grants.get(kind, {})
+        if handle not in grants or grants[handle].version != version:
+            return False
+        del grants[handle]
+        return True
+
+    async def first(self, name: str, *, until: int, now: int) -> bool:
+        """See `Noting.first`."""
+        self._refuse_if_closed()
+        self._let_pass(now)
+        if name in self.firsts:
+            return False
+        self.firsts[name] = until
+        heappush(self._first_until, (until, name))
+        return True
+
+    async def note(self, name: str, handle: str, *, until: int) -> None:
+        """See `Noting.note`."""
+        self._refuse_if_closed()
+        notes = self.notes.setdefault(name, {})
+        notes[handle] = max(until, notes.get(handle, until))
+        heappush(self._note_until, (until, name, handle))
+
+    async def noted(self, name: str, *, now: int) -> list[str]:
+        """See `Noting.noted`."""
+        self._refuse_if_closed()
+        return [handle for handle, until in self.notes.get(name, {}).items() if until >= now]
+
+    def _let_pass(self, now: int) -> None:
+        """Forget what need not be known any more, so that nothing piles up."""
+        while self._first_until and self._first_until[0][0] < now:
+            del self.firsts[heappop(self._first_until)[1]]
+        while self._note_until and self._note_until[0][0] < now:
+            until, name, handle = heappop(self._note_until)
+            notes = self.notes.get(name, {})
+            if notes.get(handle) == until:  # else it was noted again, for longer
+                del notes[handle]
+            if not notes:
+                self.notes.pop(name, None)
+
+    async def generation(self, subject: str) -> int:
+        """See `Noting.generation`."""
+        self._refuse_if_closed()
+        return self.generations.get(subject, 0)
+
+    async def advance(self, subject: str) -> int:
+        """See `Noting.advance`."""
+        self._refuse_if_closed()
+        self.generations[subject] = self.generations.get(subject, 0) + 1
+        return self.generations[subject]
 
     async def watch(self) -> AsyncIterator[str | None]:
         """See `Watchable.watch`."""

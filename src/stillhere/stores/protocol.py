@@ -14,6 +14,7 @@ from stillhere.core.records import Session, View, Visit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from stillhere.core.grants import Grant, Held, Swapped
     from stillhere.core.records import Claim, EndedBy, Outcome
 
 
@@ -101,7 +102,7 @@ class Forgetful(Protocol):
     """A store that can delete what is long over."""
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
-        """Delete up to `limit` sessions that are over since before an instant, with their visits and views; tell how many.
+        """Delete up to `limit` sessions that are over since before an instant, with their visits, views and grants; tell how many.
 
         Over is one whose end was recorded, or whose absolute end has passed; one that only lapsed is swept first.
         """
@@ -143,6 +144,9 @@ class Archivable(Protocol):
     async def archived(self, marks: Sequence[tuple[str, int]]) -> None:
         """Take note that the archive has these, `(handle, mark)` each, unless they changed since."""
 
+    async def erase_subject(self, subject: str) -> bool:
+        """Delete a subject's sessions that have ended; False if one is left, for it lives or waits for the archive."""
+
 
 @runtime_checkable
 class Watchable(Protocol):
@@ -155,4 +159,80 @@ class Watchable(Protocol):
 
         Raises:
             StoreError: if the store cannot be reached at first, or is closed. A connection that is lost later is made anew.
+        """
+
+
+@runtime_checkable
+class Granting(Protocol):
+    """A store that keeps what sessions hold of token issuers (`core.grants`). A session that holds nothing costs nothing."""
+
+    async def held(self, handle: str, kind: str) -> Held:
+        """Look at a session and its grant of a kind, both as of one moment. Writes nothing."""
+
+    async def swap(self, grant: Grant, *, now: int) -> Swapped:
+        """Keep a grant in the place of the one before it, as `core.grants.swap_grant` says.
+
+        One conditional write: session and version are judged in the operation that writes. A swap that is done came before the
+        session's end. It records no end.
+
+        Args:
+            grant: the new record.
+            now: milliseconds since 1970.
+
+        Returns:
+            Whether it is kept, and how things are afterwards. Repeating it is safe: the very same grant is done again.
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+
+    async def due_grants(self, kind: str, *, limit: int, now: int, until: int) -> list[Held]:
+        """Find grants of a kind whose `check_at` has come, also those of sessions that are over.
+
+        Their `check_at` moves to `until` in the same step, so that other processes leave them alone meanwhile. If the answer is
+        lost, they are due again then.
+
+        Args:
+            kind: which grants.
+            limit: at most so many.
+            now: milliseconds since 1970.
+            until: when they are due again, unless somebody swaps or drops them.
+
+        Returns:
+            Them as they are afterwards, with their sessions; in any order.
+        """
+
+    async def drop(self, handle: str, kind: str, *, version: int) -> bool:
+        """Delete a grant if that is its version, also of a session that is over; tell whether this call did."""
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A store that keeps small facts which processes share. Names may be any text; they are kept as hashes."""
+
+    async def first(self, name: str, *, until: int, now: int) -> bool:
+        """Tell whether nobody has come with a name before: a token that may be used once, a login that is under way.
+
+        True for one caller at most, until the instant `until` has passed. If that one's answer is lost, nobody is told.
+
+        Args:
+            name: what may be used once.
+            until: up to when, included, everybody else is told False.
+            now: milliseconds since 1970.
+        """
+
+    async def note(self, name: str, handle: str, *, until: int) -> None:
+        """Note that a session also goes by a name, such as a provider's `sid` or `sub`; forgotten after `until`."""
+
+    async def noted(self, name: str, *, now: int) -> list[str]:
+        """Tell the handles noted for a name, in any order. Sessions of them may be over, or never have begun: the caller looks at each."""
+
+    async def generation(self, subject: str) -> int:
+        """Tell how often a subject's generation was advanced; 0 if never."""
+
+    async def advance(self, subject: str) -> int:
+        """Advance a subject's generation by one: the fence behind "end everywhere".
+
+        Returns:
+            The new number. Repeating it advances once more.
         """

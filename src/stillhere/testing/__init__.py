@@ -1,18 +1,23 @@
-"""For tests of applications and of stores: a clock to move, and the kit that holds any store to what stores promise."""
+"""For tests of applications and of stores: a clock to move, a provider that goes wrong, the kit that holds any store to its promises."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from stillhere.testing.altered import Fault
     from stillhere.testing.check import Report, StoreCheckFailed, check_store, store_promises
     from stillhere.testing.clock import START, FakeClock
     from stillhere.testing.expect import PromiseBroken
+    from stillhere.testing.faulty_provider import FaultyProvider, Held
     from stillhere.testing.opener import Opener, World
     from stillhere.testing.promise import LeftOut, Need, Promise
 
 __all__ = [
     "START",
     "FakeClock",
+    "Fault",
+    "FaultyProvider",
+    "Held",
     "LeftOut",
     "Need",
     "Opener",
@@ -28,6 +33,9 @@ __all__ = [
 _HOMES: Final = {
     "START": "clock",
     "FakeClock": "clock",
+    "Fault": "altered",
+    "FaultyProvider": "faulty_provider",
+    "Held": "faulty_provider",
     "PromiseBroken": "expect",
     "Opener": "opener",
     "World": "opener",

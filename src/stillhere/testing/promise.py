@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 
-from stillhere.stores.protocol import Listable, Store, Sweepable, Watchable
+from stillhere.stores.protocol import Granting, Listable, Noting, Store, Sweepable, Watchable
 from stillhere.testing.clock import START
 from stillhere.testing.expect import PromiseBroken
 from stillhere.testing.scene import GAP, session_of
@@ -35,6 +35,8 @@ class Need(Enum):
     LISTABLE = "the store has no `living` and `count`"
     SWEEPABLE = "the store has no `sweep` and `forget`"
     WATCHABLE = "the store has no `watch`"
+    GRANTING = "the store has no `held`, `swap`, `due_grants` and `drop`"
+    NOTING = "the store has no `first`, `note`, `noted`, `generation` and `advance`"
     REOPENABLE = "its data cannot be opened again: there is no `reopen`"
     SHOWN = "its views and visits cannot be seen: there is no `world`"
 
@@ -55,6 +57,14 @@ class WatchableStore(Store, Watchable, Protocol):
     """A store that tells of ends."""
 
 
+class GrantingStore(Store, Granting, Protocol):
+    """A store that keeps grants."""
+
+
+class NotingStore(Store, Noting, Protocol):
+    """A store that keeps notes."""
+
+
 def listable(store: Store) -> ListableStore:
     """Take a store for one that lists; the promise needs it."""
     return cast("ListableStore", store)
@@ -68,6 +78,16 @@ def sweepable(store: Store) -> SweepableStore:
 def watchable(store: Store) -> WatchableStore:
     """Take a store for one that tells of ends; the promise needs it."""
     return cast("WatchableStore", store)
+
+
+def granting(store: Store) -> GrantingStore:
+    """Take a store for one that keeps grants; the promise needs it."""
+    return cast("GrantingStore", store)
+
+
+def noting(store: Store) -> NotingStore:
+    """Take a store for one that keeps notes; the promise needs it."""
+    return cast("NotingStore", store)
 
 
 class Trial:
@@ -201,6 +221,8 @@ def _given(opener: Opener[Any], store: Store) -> set[Need]:
         Need.LISTABLE: isinstance(store, Listable),
         Need.SWEEPABLE: isinstance(store, Sweepable),
         Need.WATCHABLE: isinstance(store, Watchable),
+        Need.GRANTING: isinstance(store, Granting),
+        Need.NOTING: isinstance(store, Noting),
         Need.REOPENABLE: opener.can_reopen,
         Need.SHOWN: opener.can_show,
     }

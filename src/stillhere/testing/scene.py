@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from stillhere.core.grants import Grant
 from stillhere.core.ids import hash_secret
 from stillhere.core.policy import Policy, seconds
 from stillhere.core.records import Claim, Outcome
@@ -49,3 +50,8 @@ def session_of(
 ) -> Session:
     """Begin a session with an id and a handle made from a name."""
     return open_session(id_of(name), f"handle-{name}", subject, attributes or {}, policy=POLICY, now=now)
+
+
+def grant_of(name: str, version: int = 1, document: str = "{}", *, kind: str = "provider", check_at: int = START + 1_000) -> Grant:
+    """Make a grant of the session of `session_of(name)`."""
+    return Grant(handle=f"handle-{name}", kind=kind, version=version, document=document, check_at=check_at)

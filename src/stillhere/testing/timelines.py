@@ -132,7 +132,8 @@ class RulesStore:
         return after
 
     def _forget(self, ended_before: int) -> int:
-        gone = {s.handle for s in self.sessions.values() if s.ended_at is not None and s.ended_at < ended_before}
+        over = {handle: s.absolute_end_at if s.ended_at is None else s.ended_at for handle, s in self.sessions.items()}
+        gone = {handle for handle, over_at in over.items() if over_at < ended_before}
         self.sessions = {handle: session for handle, session in self.sessions.items() if handle not in gone}
         self.views = {key: view for key, view in self.views.items() if key[0] not in gone}
         self.visits = {key: visit for key, visit in self.visits.items() if key[0] not in gone}
@@ -234,6 +235,8 @@ def _random_claim(chance: random.Random, generations: Sequence[int]) -> Claim:
         tab=chance.choice([None, "t1", "t2"]),
         page=chance.choice([None, "/", "/a", "/\u00fc\N{SNOWMAN}"]),
         title=chance.choice([None, "One", "Two"]),
+        heat=chance.choice([None, None, "1" + ".0" * 19, "zz" + ".1a" * 19]),
+        bands=chance.choice([None, None, "a5k", "a5k.h1z.i0"]),
         visible_ms=span(),
         active_ms=span(),
         scroll_pct=chance.choice([0.0, 100.0, chance.uniform(0, 100)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,11 @@ import pytest
 
 from stillhere.core.records import EndedBy
 from stillhere.errors import SettingsError, StoreError
+from stillhere.stores.redis import routes
 from stillhere.stores.redis.check import check, judge
 from stillhere.stores.redis.connect import read_url
 from stillhere.stores.redis.layout import VERSION
+from stillhere.stores.redis.routes import ClusterRoutes
 from stillhere.stores.redis.store import RedisStore
 from tests.services import RedisCluster, RedisServer, redis_server
 from tests.stores.every import claim_of, id_of, session_of
@@ -192,3 +195,21 @@ async def test_speaks_tls(tmp_path: Path) -> None:
         await store.close()
         with pytest.raises(StoreError, match=r"did not answer.*[Cc]ertificate"):
             check(server.url.partition("?")[0])
+
+
+@pytest.mark.parametrize(("answered_at", "is_open"), [(3, True), (4, False)])
+def test_servers_that_are_slow_at_first_are_asked_again(
+    cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch, answered_at: int, *, is_open: bool
+) -> None:
+    """A start beside many others does not fail for one answer that came late; where none comes it does, and says so."""
+    looks, really = [], ClusterRoutes.parts
+
+    async def parts(self: ClusterRoutes) -> list[int]:
+        looks.append(self)
+        monkeypatch.setattr(routes, "LOOK_TIMEOUT_S", 20 if len(looks) == answered_at else 0)
+        return await really(self)
+
+    monkeypatch.setattr(ClusterRoutes, "parts", parts)
+    with contextlib.nullcontext() if is_open else pytest.raises(StoreError, match="no node of the cluster could tell"):
+        check(cluster.url)
+    assert len(looks) == 3

@@ -11,6 +11,7 @@ from redis.crc import key_slot
 
 from stillhere.core.records import EndedBy
 from stillhere.errors import StoreError
+from stillhere.stores.redis import routes
 from stillhere.stores.redis.check import check
 from stillhere.stores.redis.layout import place_of
 from stillhere.stores.redis.servers import Server
@@ -52,13 +53,14 @@ class TestReplicas:
             await hasty.end("handle-a", EndedBy.REVOKED, now=START)
         await hasty.close()
 
-    async def test_have_what_was_answered(self, tmp_path: Path) -> None:
+    async def test_have_what_was_answered(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Under Sentinel a write waits for the replica if that is wanted; and after a failover it is still there."""
         with redis_sentinel(tmp_path) as group:
             check(group.url)
             with silent(2) as addresses:
                 passing = RedisStore(group.url.replace("://", f"://{addresses},"))
-                async with asyncio.timeout(0.9):
+                with monkeypatch.context() as patched:
+                    patched.setattr(routes, "LOOK_TIMEOUT_S", 60)  # whoever waits for a silent one now waits for too long
                     assert await passing.get("handle-a") is None
                 await passing.close()
             store, reading = RedisStore(f"{group.url}?wait_replicas=1"), RedisStore(group.url)
@@ -66,8 +68,9 @@ class TestReplicas:
             assert await when_replicated(store, claim_of("a")) == session_of("a")
             listened = store.watch()
             assert await anext(listened) is None
-            group.primary().kill()
-            assert await when_it_answers(reading, "handle-a") == session_of("a")
+            with group.hasty():
+                group.primary().kill()
+                assert await when_it_answers(reading, "handle-a") == session_of("a")
             assert await anext(listened) is None
             for closing in (store, reading):
                 await closing.close()
@@ -142,8 +145,9 @@ class TestCluster:
         assert await when_replicated(store, claim_of("a")) == session_of("a")
         assert await asyncio.gather(*(reading.get("handle-a") for _ in range(5))) == [session_of("a")] * 5
         node = cluster.primary_of(f"{{{place_of('handle-a').tag}}}")
-        node.kill()
-        assert await when_it_answers(reading, "handle-a") == session_of("a")
+        with cluster.hasty():
+            node.kill()
+            assert await when_it_answers(reading, "handle-a") == session_of("a")
         node.start()
         await asyncio.to_thread(cluster.wait_until_well)
         for closing in (store, reading, last):

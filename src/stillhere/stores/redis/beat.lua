@@ -6,17 +6,19 @@ local channel, now, visit_gap, touch_interval = ARGV[1], tonumber(ARGV[2]), tonu
 local max, min = math.max, math.min
 
 local function read_view(raw)
-  local visit, tab, page, title, opened_at, last_seen_at, visible_ms, active_ms, scroll_pct, lifecycle, seq = cmsgpack.unpack(raw)
+  local visit, tab, page, title, opened_at, last_seen_at, visible_ms, active_ms, scroll_pct, lifecycle, seq,
+    heat, bands = cmsgpack.unpack(raw)
   return {
     visit = visit, tab = tab, page = page, title = title, opened_at = opened_at, last_seen_at = last_seen_at,
     visible_ms = visible_ms, active_ms = active_ms, scroll_pct = scroll_pct, lifecycle = lifecycle, seq = seq,
+    heat = heat, bands = bands,
   }
 end
 
 local function write_view(view)
   return cmsgpack.pack(
     view.visit, view.tab, view.page, view.title, view.opened_at, view.last_seen_at,
-    view.visible_ms, view.active_ms, view.scroll_pct, view.lifecycle, view.seq
+    view.visible_ms, view.active_ms, view.scroll_pct, view.lifecycle, view.seq, view.heat, view.bands
   )
 end
 
@@ -37,11 +39,12 @@ end
 local function read_claim(raw)
   local head = head_of(raw)
   local _, handle, age_ms, active_ago_ms, on_screen, chosen, opens, leaves, view, seq, visible_ms, active_ms, scroll_pct, lifecycle,
-    tab, page, title = cmsgpack.unpack_limit(raw, 16, #head)
+    tab, page, title, heat, bands = cmsgpack.unpack_limit(raw, 18, #head)
   return {
     handle = handle, head = head, age_ms = age_ms, active_ago_ms = active_ago_ms, on_screen = on_screen, chosen = chosen,
     opens = opens, leaves = leaves, view = view, seq = seq, visible_ms = visible_ms or 0, active_ms = active_ms or 0,
     scroll_pct = scroll_pct or 0, lifecycle = lifecycle, tab = tab, page = page, title = title,
+    heat = heat, bands = bands,
   }
 end
 
@@ -93,7 +96,7 @@ local function open_view(session, visit, claim, horizon)
   local at = opened_at(session, claim, horizon)
   return {
     visit = visit.number, tab = claim.tab, page = claim.page, title = claim.title, opened_at = at, last_seen_at = at,
-    visible_ms = 0, active_ms = 0, scroll_pct = 0, seq = -1,
+    visible_ms = 0, active_ms = 0, scroll_pct = 0, seq = -1, heat = claim.heat, bands = claim.bands,
   }
 end
 
@@ -109,6 +112,8 @@ local function grow(view, claim, newest, horizon)
     view.page = claim.page or view.page
     view.title = claim.title or view.title
     view.lifecycle = claim.lifecycle or view.lifecycle
+    view.heat = claim.heat or view.heat
+    view.bands = claim.bands or view.bands
   end
   if claim.seq then
     view.seq = max(view.seq, claim.seq)

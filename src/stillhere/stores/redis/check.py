@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from stillhere.errors import StoreError
+from stillhere.stores.facts import StoreFacts
 from stillhere.stores.redis import scripts
 from stillhere.stores.redis.connect import ANSWER_TIMEOUT_S, read_url
 from stillhere.stores.redis.layout import VERSION, Layout
@@ -17,13 +20,25 @@ from stillhere.stores.redis.routes import routes_to
 from stillhere.stores.redis.servers import Command, NotReplicated, connect, script
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from stillhere.stores.redis.connect import Target
     from stillhere.stores.redis.routes import Routes
 
 logger = logging.getLogger("stillhere")
 
+Answer = TypeVar("Answer")
+
 OLDEST: Final = (6, 2)
 """The oldest Redis that is tested; Valkey counts on from Redis 7.2."""
+
+TRIES: Final = 3
+"""So often it is asked at start who has what: where everything starts at once, servers are slow to answer for a moment."""
+
+_NOTHING_IS_LOGGED: Final = (
+    "its appendonly is off: a crash of it loses everything since its last snapshot, sign-outs too; set appendonly to yes "
+    "(docs/redis.md, What is durable)"
+)
 
 _NO_RIGHT_IN_SCRIPT: Final = ("ACL failure", "user executing the script")
 """What servers of different age say when a script may not do something."""
@@ -40,18 +55,62 @@ def check(url: str) -> None:
         StoreError: if the store cannot be reached, or not be used.
     """
     target = read_url(url)
+    _waited_for(lambda: _check(target))
+
+
+def look_at(url: str) -> StoreFacts:
+    """See what is there, without opening it as a store: nothing is written.
+
+    Args:
+        url: the store's.
+
+    Raises:
+        SettingsError: if the URL cannot be one.
+        StoreError: if the store cannot be reached, or not be used.
+    """
+    target = read_url(url)
+    return _waited_for(lambda: _looked_at(target))
+
+
+def _waited_for(work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     # In a thread of its own: there may be an event loop in this one already.
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(_check(target))).result()
+        return thread.submit(lambda: asyncio.run(work())).result()
+
+
+async def _looked_at(target: Target) -> StoreFacts:
+    routes = routes_to(target)
+    try:
+        parts = [await _facts_of(routes, part) for part in await _parts(routes)]
+        for facts in parts:
+            _refuse(target, facts)
+        (version,) = await _told(routes, Command(0, (b"GET", Layout(target.prefix).version)), writes=False)
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreError(_sentence(target, error)) from error
+    finally:
+        await routes.close()
+    first = parts[0]
+    microseconds = int(first.get("server_time_usec", "0"))
+    return StoreFacts(
+        software=f"Valkey {first['valkey_version']}" if "valkey_version" in first else f"Redis {first['redis_version']}",
+        revision=None if version is None else version.decode(),
+        newest=str(VERSION),
+        clock_at=microseconds // 1000 or None,
+        problems=tuple(dict.fromkeys(problem for facts in parts for problem in (*_of_memory(facts), *_of_durability(facts)))),
+    )
+
+
+async def _facts_of(routes: Routes, part: int) -> dict[str, str]:
+    (told,) = await _told(routes, Command(part, (b"INFO",)), writes=False)
+    return dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
 
 
 async def _check(target: Target) -> None:
     routes = routes_to(target)
     layout = Layout(target.prefix)
     try:
-        for part in await routes.parts():
-            (told,) = await _told(routes, Command(part, (b"INFO",)), writes=False)
-            judge(target, dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line))
+        for part in await _parts(routes):
+            judge(target, await _facts_of(routes, part))
             await _told(routes, script(part, scripts.CHECK, layout.checks[part], layout.channel))
         await _check_channel(routes, layout)
         await _check_layout(routes, layout)
@@ -59,6 +118,13 @@ async def _check(target: Target) -> None:
         raise StoreError(_sentence(target, error)) from error
     finally:
         await routes.close()
+
+
+async def _parts(routes: Routes) -> list[int]:
+    for _ in range(TRIES - 1):
+        with suppress(RedisConnectionError):
+            return await routes.parts()
+    return await routes.parts()
 
 
 async def _told(routes: Routes, *commands: Command, writes: bool = True) -> list[Any]:
@@ -94,6 +160,25 @@ def judge(target: Target, facts: dict[str, str]) -> None:
     Raises:
         StoreError: if it cannot be used.
     """
+    _refuse(target, facts)
+    for problem in _of_memory(facts):
+        logger.warning("the session store: %s", problem)
+
+
+def _of_memory(facts: dict[str, str]) -> tuple[str, ...]:
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        return ()
+    return (f"its maxmemory-policy is {policy}: when its memory is full it drops sessions, which signs people out; set it to noeviction",)
+
+
+def _of_durability(facts: dict[str, str]) -> tuple[str, ...]:
+    if facts.get("aof_enabled", "1") != "0":
+        return ()
+    return (_NOTHING_IS_LOGGED,)
+
+
+def _refuse(target: Target, facts: dict[str, str]) -> None:
     version = facts.get("redis_version", "0")
     if tuple(int(number) for number in version.split(".")[:2]) < OLDEST:
         raise StoreError(f"the session store is Redis {version}; it takes {OLDEST[0]}.{OLDEST[1]} or newer, or Valkey")
@@ -104,13 +189,6 @@ def judge(target: Target, facts: dict[str, str]) -> None:
         wanted = "redis+cluster" if mode == "cluster" else "redis"
         raise StoreError(
             f"the session store runs as {mode}; write {wanted}:// (with TLS {wanted.replace('redis', 'rediss')}://) in its URL"
-        )
-    policy = facts.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        logger.warning(
-            "the session store's maxmemory-policy is %s: when its memory is full it drops sessions, which signs people out; "
-            "set it to noeviction",
-            policy,
         )
 
 

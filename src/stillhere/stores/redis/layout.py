@@ -11,6 +11,8 @@ from zlib import crc32
 
 import msgspec
 
+from stillhere.core.grants import Grant, Held
+from stillhere.core.ids import hash_name
 from stillhere.core.records import Claim, EndedBy, Lifecycle, Session, View, Visit
 from stillhere.core.rules import deadline
 from stillhere.errors import StoreRefused
@@ -74,11 +76,16 @@ class Layout:
         notes = [f"{prefix}:{{u{tag}}}:".encode() for tag in range(TAGS)]
         self.channel = f"{prefix}:ended".encode()
         self.version = parts[0] + b"layout"
+        self.audit = parts[0] + b"audit"
         self.sessions = [part + b"s" for part in parts]
         self.filled = [part + b"i" for part in parts]
         self.marks = [part + b"d" for part in parts]
         self.counters = [part + b"c" for part in parts]
         self.checks = [(part + b"check1", part + b"check2") for part in (*parts, *notes)]
+        self.kinds = [part + b"k" for part in parts]
+        self.generations = [part + b"e" for part in notes]
+        self._parts = parts
+        self._notes = notes
         self._views = [part + b"v:" for part in parts]
         self.indexes = [parts[n % TAGS] + b"x:%d" % (n // TAGS) for n in range(TAGS * INDEXES)]
         self._subjects = [part + b"u:" for part in notes]
@@ -86,6 +93,29 @@ class Layout:
     def views(self, place: Place) -> bytes:
         """Name the key of a session's visits and views."""
         return self._views[place.tag] + place.handle
+
+    def grants(self, tag: int, kind: str) -> tuple[bytes, bytes]:
+        """Name the keys of a part's grants of a kind, and of when they are due."""
+        return self._parts[tag] + b"g:" + kind.encode(), self._parts[tag] + b"q:" + kind.encode()
+
+    def first(self, name: str) -> tuple[int, bytes]:
+        """Tell the part and the key under which a name is taken."""
+        return self._named(name, b"f:")
+
+    def handles(self, name: str) -> tuple[int, bytes]:
+        """Tell the part and the key under which the sessions of a name are noted."""
+        return self._named(name, b"n:")
+
+    def _named(self, name: str, kind: bytes) -> tuple[int, bytes]:
+        digest = hash_name(name).encode()
+        number = crc32(digest) % TAGS
+        return TAGS + number, self._notes[number] + kind + digest
+
+    def generation(self, subject: str) -> tuple[int, bytes, bytes]:
+        """Tell the part, the key and the field under which a subject's generation is kept."""
+        digest = hash_name(subject).encode()
+        number = crc32(digest) % TAGS
+        return TAGS + number, self.generations[number], digest
 
     def indexes_of(self, tag: int, filled: bytes) -> list[bytes]:
         """Name the indexes of one part that have anything in them: those whose bit is set."""
@@ -131,6 +161,8 @@ class _View(msgspec.Struct, array_like=True, frozen=True):
     scroll_pct: float
     lifecycle: Lifecycle | None
     seq: int
+    heat: str | None
+    bands: str | None
 
 
 class _Visit(msgspec.Struct, array_like=True, frozen=True):
@@ -154,7 +186,7 @@ def _list_of(count: int) -> bytes:
     return bytes([0x90 + count])
 
 
-_SESSION, _VIEW, _VISIT = _list_of(9), _list_of(11), _list_of(7)
+_SESSION, _VIEW, _VISIT = _list_of(9), _list_of(13), _list_of(7)
 
 
 def head_of(id_hash: str) -> bytes:
@@ -233,12 +265,27 @@ def read_sessions(flat: Sequence[Any]) -> list[Session]:
 
 
 def write_claim(claim: Claim) -> bytes:
-    """Pack a claim for `beat.lua`. One that speaks of no view is short."""
+    """Pack a claim for `beat.lua`. One that speaks of no view is short, and what a page did not measure is not sent."""
     fields = (claim.handle, claim.age_ms, claim.active_ago_ms, claim.on_screen, claim.chosen, claim.opens, claim.leaves)
     if claim.view is None:
         return head_of(claim.id_hash) + _write(fields)[1:]
     view = (claim.view, claim.seq, claim.visible_ms, claim.active_ms, claim.scroll_pct, claim.lifecycle, claim.tab, claim.page, claim.title)
-    return head_of(claim.id_hash) + _write(fields)[1:] + _write(view)[1:]
+    read = _write((claim.heat, claim.bands))[1:] if claim.heat or claim.bands else b""
+    return head_of(claim.id_hash) + _write(fields)[1:] + _write(view)[1:] + read
+
+
+def write_grant(grant: Grant) -> bytes:
+    """Pack a grant. `record.lua` reads it too."""
+    return b"%d %d %s" % (grant.version, grant.check_at, grant.document.encode())
+
+
+def read_held(handle: str, kind: str, session: bytes | None, grant: bytes | None) -> Held:
+    """Unpack a session and its grant, as far as they are there."""
+    held = None
+    if grant is not None:
+        version, check_at, document = grant.split(b" ", 2)
+        held = Grant(handle=handle, kind=kind, version=int(version), document=document.decode(), check_at=int(check_at))
+    return Held(session=None if session is None else read_session(handle, session), grant=held)
 
 
 def first_score(session: Session) -> int:
@@ -246,10 +293,16 @@ def first_score(session: Session) -> int:
     return deadline(session) if session.ended_at is None else session.ended_at - ENDED
 
 
+EXCLUDED: Final = b"x"
+"""Begins the field beside a visit that an operator left out of every count."""
+
+
 def read_remembered(session: Session, fields: Mapping[bytes, bytes]) -> tuple[list[Visit], list[View]]:
     """Unpack a session's visits, in order, and its views."""
     visits, views = [], []
     for name, raw in fields.items():
+        if name.startswith(EXCLUDED):
+            continue
         if name.startswith(b"v"):
             views.append(_view(session, name[1:].decode(), raw))
         else:

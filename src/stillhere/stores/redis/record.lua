@@ -92,9 +92,20 @@ local function record_end(keys, channel, handle, session, at, by)
   return raw
 end
 
+-- A grant is kept as version, check_at and document, with a space after each number.
+local function version_of(grant)
+  return tonumber(string.match(grant, '^%d+'))
+end
+
+local function put_off(grant, check_at)
+  local version, document = string.match(grant, '^(%d+) %S+ (.*)$')
+  return version .. ' ' .. check_at .. ' ' .. document
+end
+
 -- A key lives on at least so long after the last use foreseen for it; never less than it would have.
-local function outlive(key, span)
-  if redis.call('PTTL', key) < span + LITTER then
-    redis.call('PEXPIRE', key, math.max(span, 0) + LITTER)
+local function outlive(key, span, margin)
+  margin = margin or LITTER
+  if redis.call('PTTL', key) < span + margin then
+    redis.call('PEXPIRE', key, math.max(span, 0) + margin)
   end
 end

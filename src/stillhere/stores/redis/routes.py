@@ -164,24 +164,34 @@ class Routes(ABC):
             await server.close()
 
 
-async def first_of(asked: Iterable[Coroutine[Any, Any, Answer]], question: str) -> Answer:
-    """Wait for the first that answers, and give up the others: whoever is silent holds up nobody.
+async def agreed(asked: Iterable[Coroutine[Any, Any, Answer]], question: str, *, voices: int = 1) -> Answer:
+    """Wait until so many give the same answer, and give up the others: whoever is silent holds up nobody.
+
+    Args:
+        asked: whom to hear.
+        question: what they could not tell, if none answers.
+        voices: so many have to agree. Where fewer do, the answer that most gave counts.
 
     Raises:
         redis.exceptions.RedisError: if none does.
     """
     tasks = [asyncio.ensure_future(one) for one in asked]
-    troubles = list[Exception]()
+    troubles, answers = list[Exception](), list[Answer]()
     try:
         for done in asyncio.as_completed(tasks):
             try:
-                return await done
+                answers.append(await done)
             except _TROUBLE as error:
                 troubles.append(error)
+            else:
+                if answers.count(answers[-1]) >= voices:
+                    return answers[-1]
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    if answers:
+        return max(answers, key=answers.count)
     for trouble in troubles:
         if isinstance(trouble, (NoPermissionError, *_FINAL)):
             raise trouble
@@ -201,7 +211,11 @@ class SingleRoutes(Routes):
 
 
 class SentinelRoutes(Routes):
-    """One server has it all: the one that the sentinels call the primary."""
+    """One server has it all: the one that the sentinels call the primary.
+
+    More than half of them have to say so. One that has not heard of a failover yet, or is cut off, names who was the primary before; should
+    that one be back, it would take writes that are lost, or know nobody.
+    """
 
     pauses_s = (0, 0.2, 0.5)
 
@@ -214,7 +228,8 @@ class SentinelRoutes(Routes):
         """See `Routes.server_of`."""
         if self._primary is None:
             asked = (self._ask(host, port) for host, port in self._target.hosts)
-            self._primary = await first_of(asked, f"no sentinel could tell where {self._target.primary!r} is")
+            question = f"no sentinel could tell where {self._target.primary!r} is"
+            self._primary = await agreed(asked, question, voices=len(self._target.hosts) // 2 + 1)
         return self.server(*self._primary)
 
     async def look_again(self) -> None:
@@ -264,7 +279,7 @@ class ClusterRoutes(Routes):
 
     async def _look(self) -> list[Server]:
         nodes = dict.fromkeys([*self._servers, *self._target.hosts])
-        return await first_of((self._ask(host, port) for host, port in nodes), "no node of the cluster could tell who has what")
+        return await agreed((self._ask(host, port) for host, port in nodes), "no node of the cluster could tell who has what")
 
     async def _ask(self, host: str, port: int) -> list[Server]:
         try:

@@ -15,6 +15,8 @@ from stillhere.errors import SessionExists, StillhereError, StoreError
 from stillhere.stores.protocol import Changed
 from stillhere.stores.redis import scripts
 from stillhere.stores.redis.connect import read_url
+from stillhere.stores.redis.forgetting import Forgetting
+from stillhere.stores.redis.grants import GrantsAndNotes
 from stillhere.stores.redis.layout import (
     ENDED,
     INDEXES,
@@ -54,13 +56,12 @@ READ = 8
 COUNTED = 64
 """Indexes counted with one exchange."""
 
-
 UNTOLD: Final = 100_000
 """Ends kept for the next sweep; more trouble than that is not foreseen."""
 
 
-class RedisStore:
-    """Keeps sessions, visits and views in Redis or Valkey. Connects when it is first used, anew in each event loop.
+class RedisStore(Forgetting, GrantsAndNotes):
+    """Keeps sessions, visits, views and grants in Redis or Valkey. Connects when it is first used, anew in each event loop.
 
     Args:
         url: `redis://`, `rediss://` (TLS), or either with `+cluster` or `+sentinel`; docs/redis.md has the options.
@@ -260,34 +261,6 @@ class RedisStore:
         if notes:
             await self.run(notes, writes=True)
 
-    async def forget(self, *, ended_before: int, limit: int) -> int:
-        """See `Forgetful.forget`. What still waits for the archive stays."""
-        forgotten, deleted, highest = 0, 1, f"({ended_before - ENDED}"
-        while deleted and forgotten < limit:
-            deleted, room = 0, limit - forgotten
-            for portion in await self._portions():
-                calls = [script(tag, scripts.FIND, keys, "-inf", highest, min(room, LOOKS)) for tag, keys in portion]
-                for (tag, _), answer in zip(portion, await self.run(calls), strict=True):
-                    deleted += await self._forget(tag, read_sessions(answer)[: room - deleted])
-            forgotten += deleted
-        return forgotten
-
-    async def _forget(self, tag: int, ended: Sequence[Session]) -> int:
-        if not ended:
-            return 0
-        notes, words = [], list[bytes | int]()
-        keys = [self.layout.sessions[tag], self.layout.marks[tag], self.layout.counters[tag], self.layout.filled[tag]]
-        for session in ended:
-            place = place_of(session.handle)
-            part, key, _ = self.layout.subject(session.subject)
-            notes.append(Command(part, (b"ZREM", key, place.handle)))
-            keys += (self.layout.indexes[place.number], self.layout.views(place))
-            words += (place.handle, place.bit)
-        # The note goes first: nobody needs it for one who has ended, and a crash here leaves the rest to the next call.
-        await self.run(notes, writes=True)
-        (deleted,) = await self.run([script(tag, scripts.FORGET, keys, self._archives, *words)], writes=True)
-        return int(deleted)
-
     async def changed(self, limit: int) -> list[Changed]:
         """See `Archivable.changed`. The oldest marks of every part, in turn."""
         self._has_said_so = False  # say it again from time to time: a server may have lost it
@@ -315,8 +288,7 @@ class RedisStore:
         for handle, mark in marks:
             place = place_of(handle)
             groups.setdefault(place.tag, []).extend((place.handle, mark))
-        calls = [script(tag, scripts.ARCHIVED, [self.layout.marks[tag]], *words) for tag, words in groups.items()]
-        await self.run(calls, writes=True)
+        await self.run([script(tag, scripts.ARCHIVED, [self.layout.marks[tag]], *words) for tag, words in groups.items()], writes=True)
 
     async def watch(self) -> AsyncIterator[str | None]:
         """See `Watchable.watch`."""

@@ -107,6 +107,8 @@ async def takes_the_largest_numbers_of_the_wire(trial: Trial) -> None:
         tab="t" * 64,
         page="/" * 1024,
         title="\N{SNOWMAN}" * 300,
+        heat=".".join(["zzzzz"] * 20),
+        bands=".".join(["azzzzzzz"] * 64),
         visible_ms=LONGEST_MS,
         active_ms=LONGEST_MS,
         scroll_pct=100.0,

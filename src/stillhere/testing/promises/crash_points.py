@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from stillhere.core.records import EndedBy, Session
 from stillhere.errors import SessionExists, StoreError
-from stillhere.stores.protocol import Listable, Sweepable, Watchable
+from stillhere.stores.protocol import Granting, Listable, Noting, Sweepable, Watchable
 from stillhere.testing.clock import START
 from stillhere.testing.expect import expect, expect_error, expect_one_of
 from stillhere.testing.promise import Need, Trial, promise, sweepable
-from stillhere.testing.scene import GAP, IDLE, claim_of, id_of, session_of
-from stillhere.testing.timelines import PEOPLE, RulesStore, begin, drive, handle_of, note_rotation, random_timeline
+from stillhere.testing.scene import GAP, IDLE, claim_of, grant_of, id_of, session_of
+from stillhere.testing.timelines import PEOPLE, RulesStore, Step, begin, drive, handle_of, note_rotation, random_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -34,7 +34,7 @@ STEPS: Final = 30
 """Steps after which a store is opened anew."""
 
 
-async def _cut_short(call: Coroutine[Any, Any, object], at: int) -> bool:
+async def cut_short(call: Coroutine[Any, Any, object], at: int) -> bool:
     """Run a call in a task of its own, and cancel it where it waits for the `at`-th time; tell whether it came so far."""
 
     async def run() -> bool:
@@ -85,7 +85,7 @@ async def _hold_when_cancelled(trial: Trial, prepare: Callable[[str], Awaitable[
         name = f"cut-{at}"
         await prepare(name)
         before = await _state(trial, trial.store, f"handle-{name}")
-        broke_off = await _cut_short(call(trial.store, name), at)
+        broke_off = await cut_short(call(trial.store, name), at)
         async with trial.reopened(trial.store) as again:
             between = await _state(trial, again, f"handle-{name}")
             with suppress(SessionExists):
@@ -169,7 +169,8 @@ async def what_was_answered_is_kept(trial: Trial) -> None:
     """After every answer a store that is opened anew on the same data has all of it, though the first was never closed."""
     rules, now, rotations = RulesStore(0), START, dict[int, int]()
     await begin(rules, [trial.store])
-    for step in random_timeline(trial.chance, STEPS, sweeps=isinstance(trial.store, Sweepable)):
+    certain = Step(1, ends=(0, EndedBy.SIGNED_OUT))  # chance may end nobody who lives
+    for step in (certain, *random_timeline(trial.chance, STEPS, sweeps=isinstance(trial.store, Sweepable))):
         now += step.advance_ms
         answers = rules.step(step, now, rotations)
         expect(await drive(trial.store, step, now, rotations, 0), answers)
@@ -218,6 +219,17 @@ async def a_closed_store_says_so(trial: Trial) -> None:
         uses["forget"] = lambda: store.forget(ended_before=START, limit=1)
     if isinstance(store, Watchable):
         uses["watch"] = lambda: anext(store.watch())
+    if isinstance(store, Granting):
+        uses["held"] = lambda: store.held("handle-a", "provider")
+        uses["swap"] = lambda: store.swap(grant_of("a"), now=START)
+        uses["due_grants"] = lambda: store.due_grants("provider", limit=1, now=START, until=START)
+        uses["drop"] = lambda: store.drop("handle-a", "provider", version=1)
+    if isinstance(store, Noting):
+        uses["first"] = lambda: store.first("name", until=START, now=START)
+        uses["note"] = lambda: store.note("name", "handle-a", until=START)
+        uses["noted"] = lambda: store.noted("name", now=START)
+        uses["generation"] = lambda: store.generation("subject")
+        uses["advance"] = lambda: store.advance("subject")
     for verb, use in uses.items():
         with expect_error(StoreError, f"`{verb}` of a closed store"):
             await use()

@@ -46,9 +46,11 @@ async def subjects_come_back_as_they_went_in(trial: Trial) -> None:
 
 @promise(Need.SHOWN)
 async def pages_come_back_as_they_went_in(trial: Trial) -> None:
-    """All that a page says of itself is kept to the letter: its names for view and tab, its path, its title."""
+    """All that a page says of itself is kept to the letter: its names for view and tab, its path, its title, what it measured."""
     await trial.begin("a")
-    await trial.beat(*(claim_of("a", opens=True, on_screen=True, view=text, tab=text, page=text, title=text) for text in TEXTS))
+    await trial.beat(
+        *(claim_of("a", opens=True, on_screen=True, view=text, tab=text, page=text, title=text, heat=text, bands=text) for text in TEXTS)
+    )
     world = await trial.world(trial.store)
-    found = [(view.view, view.tab, view.page, view.title) for view in world.views]
-    expect(sorted(found, key=str), sorted([(text, text, text, text) for text in TEXTS], key=str))
+    found = [(view.view, view.tab, view.page, view.title, view.heat, view.bands) for view in world.views]
+    expect(sorted(found, key=str), sorted([(text,) * 6 for text in TEXTS], key=str))
