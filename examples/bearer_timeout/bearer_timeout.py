@@ -5,8 +5,15 @@ Bundle the page and run it, then open http://localhost:8000; any address and the
     make example NAME=bearer_timeout
 
 The page was there before stillhere and is not changed: it sends its token as a bearer, checks it every minute with `X-Heartbeat: true`,
-which extends nothing, and signs out at a path of its own. Two settings serve it. The token is the session's secret id; where you can,
-prefer the cookie.
+which extends nothing, and signs out at a path of its own.
+
+The token is a JWT of ours that names the session. The page never asks for another, so it lasts as long as a session can. That is safe here,
+for a token alone opens nothing: the session is asked at every request, and a token whose session was signed out, idle for too long or
+ended from elsewhere is refused at once. It would not be safe with a service that reads the token and does not ask. What it does not help
+against is a foreign script in the page, which finds the token in `localStorage`: where you can, prefer the cookie, or tokens of minutes
+that are kept in memory (`keep_alive`).
+
+The key that signs is drawn at the first start and kept in `token-key.jwk`; in earnest, give it in the variable TOKEN_KEY, as PEM or JWK.
 """
 
 from __future__ import annotations
@@ -25,6 +32,8 @@ from starlette.routing import Route
 from stillhere import Policy, SessionManager, hours, minutes
 from stillhere.adapters.asgi import SessionMiddleware, session_of
 from stillhere.http.config import HttpConfig
+from stillhere.tokens import AccessTokens, SigningKeys, Tokens
+from stillhere.tokens.keys import Algorithm, SigningKey, draw_key, read_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +43,24 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PRIVATE = {"cache-control": "private, no-store"}
 
-sessions = SessionManager("sqlite:///sessions.db", policy=Policy(idle_timeout=minutes(20), absolute_timeout=hours(24)))
+LONGEST = hours(24)
+
+
+def signing_key() -> SigningKey:
+    """Read the key that signs tokens; the first start draws it."""
+    told, file = os.environ.get("TOKEN_KEY"), HERE / "token-key.jwk"
+    if told is None and not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(draw_key(Algorithm.EDDSA, random_bytes=os.urandom).private_jwk(), "utf-8")
+    return read_key(file.read_bytes() if told is None else told)
+
+
+access = AccessTokens(SigningKeys([signing_key()]), issuer="clinic", audience="clinic", lifetime=LONGEST)
+sessions = SessionManager(
+    "sqlite:///sessions.db",
+    policy=Policy(idle_timeout=minutes(20), absolute_timeout=LONGEST),
+    tokens=Tokens(access=access),
+)
 offered = HttpConfig(extra_paths={"end": ("/v1/auth/logout",)}, bearer=True)
 
 
@@ -51,15 +77,20 @@ def user(email: str) -> dict[str, str]:
 
 
 async def login(request: Request) -> Response:
-    """Begin a session and hand its secret id to the page, in the body instead of a cookie. In earnest, look the password up."""
+    """Begin a session and hand the page a token of it, in the body instead of a cookie. In earnest, look the password up."""
     try:
         asked = msgspec.json.decode(await request.body(), type=Login)
     except msgspec.DecodeError:
         return JSONResponse({"message": "Send an e-mail address and a password."}, 422, PRIVATE)
     if asked.password != "open sesame":  # noqa: S105  # the example's, and told to everybody
         return JSONResponse({"message": "That is not right."}, 403, PRIVATE)
-    started, _ = await session_of(request.scope).start(asked.email)
-    return JSONResponse({"token": started.secret, "user": user(asked.email)}, headers=PRIVATE)
+    mine, about = session_of(request.scope), user(asked.email)
+    started, _ = await mine.start(asked.email)
+    given = await mine.issue(started.session, role=about["role"])
+    if given is None:
+        return JSONResponse({"message": "Somebody ended that session at once. Try again."}, 409, PRIVATE)
+    issued, _ = given
+    return JSONResponse({"token": issued.access.text, "user": about}, headers=PRIVATE)
 
 
 async def me(request: Request) -> Response:

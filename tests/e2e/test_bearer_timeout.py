@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,16 @@ def works(browser: Browser) -> None:
     time.sleep(0.5)  # a person's pace
 
 
+def part_of(text: str) -> bytes:
+    """Read a part of a token."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def part(claims: dict[str, Any]) -> str:
+    """Write a part of a token."""
+    return urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+
 def asked_with(browser: Browser, token: str) -> tuple[int, str | None]:
     """Ask who a token belongs to; tells the status and the reason."""
     script = (
@@ -136,6 +147,32 @@ def test_a_sign_out_bites_at_once(browser: Browser, house: House) -> None:
     assert asked_with(browser, token) == (401, "signed_out")
     browser.wait(lambda: "Password" in browser.text(), "the form")
     assert browser.js("return localStorage.token ?? null") is None
+
+
+def test_the_token_names_its_session_and_carries_no_secret(browser: Browser, house: House) -> None:
+    """It is a signed token of the session's public handle that ends when the session must, and no secret id is anywhere in it."""
+    header, payload = (json.loads(part_of(text)) for text in sign_in(browser).split(".")[:2])
+    session = house.session_of(WHO)
+    assert (header["alg"], header["typ"]) == ("EdDSA", "at+jwt")
+    assert (payload["sid"], payload["sub"], payload["role"]) == (session["handle"], WHO, "reader")
+    assert payload["exp"] == session["absolute_end_at"] // 1_000
+    assert (house.file.parent / "token-key.jwk").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_tampered_token_is_nobodys(browser: Browser, house: House) -> None:
+    """Whoever changes a claim, the signature or the algorithm is a stranger, and the session that they meant goes on."""
+    token = sign_in(browser)
+    header, payload, signature = token.split(".")
+    claims = json.loads(part_of(payload))
+    forged = [
+        ".".join((header, part({**claims, "sub": "director@clinic.example"}), signature)),
+        ".".join((header, part({**claims, "exp": claims["exp"] + 3_600}), signature)),
+        ".".join((header, payload, signature[:-4] + ("AAAA" if signature[-4:] != "AAAA" else "BBBB"))),
+        ".".join((part({"alg": "none", "typ": "at+jwt"}), payload, "")),
+    ]
+    assert [asked_with(browser, text) for text in forged] == [(401, "no_session")] * len(forged)
+    assert asked_with(browser, token) == (200, None)
+    assert house.session_of(WHO)["ended_at"] is None
 
 
 def test_nothing_outlasts_the_absolute_timeout(browser: Browser, house: House) -> None:

@@ -44,5 +44,10 @@ def hash_secret(secret: str) -> str:
     return _text(sha256(secret.encode("utf-8", "surrogatepass")).digest())
 
 
+def hash_name(name: str) -> str:
+    """Hash a name that others may have chosen, so that a store keeps 43 plain letters whatever it is, and finds nothing else by it."""
+    return hash_secret(name)
+
+
 def _text(random_bytes: bytes) -> str:
     return b2a_base64(random_bytes, newline=False).translate(_URL_SAFE, b"=").decode("ascii")

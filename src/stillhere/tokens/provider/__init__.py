@@ -1,0 +1,1 @@
+"""An OpenID provider, as its relying party meets it: login, tokens, their refresh and their end."""
