@@ -72,3 +72,9 @@ class LiveStore(MemoryStore):
         for handle, mark in marks:
             if self.marks.get(handle) == mark:
                 del self.marks[handle]
+
+    async def erase_subject(self, subject: str) -> bool:
+        """Delete those of a subject that have ended and wait for nobody."""
+        handles = [handle for handle, session in self.sessions.items() if session.subject == subject]
+        self.drop_sessions([name for name in handles if self.sessions[name].ended_at is not None and name not in self.marks])
+        return all(name not in self.sessions for name in handles)

@@ -33,6 +33,8 @@ def visit_of(visitor: str, ended_by: str | None = "leave") -> VisitReport:
         active_ms=59_999,
         views=2,
         ended_by=ended_by,
+        device="Edge",
+        uncertain_ms=5_000,
     )
 
 
@@ -47,11 +49,11 @@ async def lines(*visits: VisitReport) -> list[str]:
 
 
 async def test_csv_is_a_line_of_names_and_a_line_for_each_visit() -> None:
-    """The columns are in their order, lines end as RFC 4180 says, and a visit that goes on has an empty last cell."""
+    """The columns are in their order, lines end as RFC 4180 says, and a visit that goes on has an empty cell for its end."""
     assert await lines(visit_of("first@fund.example"), visit_of("second@fund.example", ended_by=None)) == [
-        "visitor,started_at,ended_at,open_ms,visible_ms,active_ms,ended_by\r\n",
-        "first@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n",
-        "second@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,\r\n",
+        "visitor,started_at,ended_at,open_ms,visible_ms,active_ms,ended_by,views,verified,internal,excluded,id,device,uncertain_ms\r\n",
+        "first@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave,2,false,false,false,h.1,Edge,5000\r\n",
+        "second@fund.example,2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,,2,false,false,false,h.1,Edge,5000\r\n",
     ]
 
 
@@ -82,12 +84,13 @@ async def test_csv_of_nothing_has_its_names() -> None:
 async def test_csv_cells_are_quoted_and_never_formulas(visitor: str, cell: str) -> None:
     """Quotes, commas and line ends are quoted (RFC 4180); what a spreadsheet would run is marked as text (OWASP: CSV Injection)."""
     _, line = await lines(visit_of(visitor))
-    assert line == f"{cell},2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave\r\n"
+    rest = "2023-11-14T22:13:20.000Z,2023-11-14T22:14:21.001Z,61001,60000,59999,leave,2,false,false,false,h.1,Edge,5000"
+    assert line == f"{cell},{rest}\r\n"
 
 
 @given(visitor=st.text())
 async def test_csv_is_read_back_as_it_was_written(visitor: str) -> None:
-    """Whatever a visitor is called, one visit is one row of seven cells, and the name is the same but for the mark."""
+    """Whatever a visitor is called, one visit is one row with all its cells, and the name is the same but for the mark."""
     rows = list(csv.reader(io.StringIO("".join(await lines(visit_of(visitor))), newline="")))
     assert rows[0] == list(COLUMNS)
     (cells,) = rows[1:]

@@ -204,6 +204,18 @@ class TestPresence:
         assert presence.view is not None
         assert presence.view.page == "/again"
 
+    async def test_ends_with_the_session_by_any_clock(self, kept: Kept) -> None:
+        """Where the clock went back before the sign-out, the session's end decides who has just left, and not the later last sight."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 9_000)
+        await store.end("handle-a", EndedBy.SIGNED_OUT, now=START + 4_000)
+        for since, handles in ((4_000, ["handle-a"]), (4_001, [])):
+            present = await archive.present(seen_since=START + since, beat_interval=BEATS, now=START + 4_001)
+            assert [presence.session.handle for presence in present] == handles
+            listed = await archive.visits(VisitFilter(seen_since=START + since), beat_interval=BEATS, now=START + 4_001)
+            assert [visit.session for visit in listed] == handles
+
     async def test_may_have_no_view(self, kept: Kept) -> None:
         """Who is here by beats without a view, as simple clients send them, is shown all the same."""
         store, archive = kept
@@ -225,9 +237,76 @@ class TestTotals:
         assert (first.visitor, first.visits, first.open_ms, first.visible_ms, first.active_ms) == ("first", 2, 8_000, 4_000, 1_000)
         assert (first.first_at, first.last_at) == (START, START + 6_000)
         assert (second.visitor, second.visits, second.open_ms, second.visible_ms, second.active_ms) == ("second", 1, 4_000, 2_000, 500)
-        assert await archive.visitors(limit=1) == [first]
-        assert await archive.visitors(visitor="second") == [second]
+        assert await archive.visitors(VisitFilter(limit=1)) == [first]
+        assert await archive.visitors(VisitFilter(visitor="second")) == [second]
         totals = await archive.totals(since=START)
         assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (3, 6_000, 2_000)
         totals = await archive.totals(since=START + 1_000)
         assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (2, 5_000, 2_500)
+
+
+class TestFilters:
+    async def test_a_page_chooses_visits_and_of_views_only_its_own(self, kept: Kept) -> None:
+        """Who never viewed the page is not listed, nor what else was viewed in the same visit; a later visit elsewhere is none of it."""
+        store, archive = kept
+        for name in "ab":
+            await store.create(session_of(name))
+        await say(store, "a", 0, view="v1", page="/a")
+        await say(store, "a", 1_000, view="v2", page="/b")
+        await say(store, "b", 0, view="v1", page="/b")
+        await say(store, "a", GAP + 1_001, view="v3", page="/b")
+        when = {"beat_interval": BEATS, "now": START + GAP + 2_000}
+        wanted = VisitFilter(page="/a")
+        assert [visit.id async for visit in archive.all_visits(wanted, **when)] == ["handle-a.1"]
+        assert [(visit.id, view.view) async for visit, view in archive.all_views(wanted, **when)] == [("handle-a.1", "v1")]
+        assert [(page.page, page.views) for page in await archive.pages(wanted, **when)] == [("/a", 1)]
+        assert await archive.count(VisitFilter(page="/b"), **when) == 3
+        assert await archive.count(VisitFilter(page="/nowhere"), **when) == 0
+
+    async def test_an_ending_chooses_visits(self, kept: Kept) -> None:
+        """One way of ending, several, or `here` for who has not gone; sums are of the same visits as the list."""
+        store, archive = kept
+        for name in "abc":
+            await store.create(session_of(name))
+            await say(store, name, 0)
+        await leave(store, "a", 1_000)
+        await say(store, "b", 2 * BEATS)
+        when = {"beat_interval": BEATS, "now": START + 2 * BEATS + 1}
+        expected = {("leave",): ["a"], ("here",): ["b"], ("lost",): ["c"], ("leave", "here"): ["b", "a"], ("idle",): []}
+        for ended_by, found in expected.items():
+            visits = await archive.visits(VisitFilter(ended_by=ended_by), **when)
+            assert [visit.id for visit in visits] == [f"handle-{name}.1" for name in found]
+            assert (await archive.totals(VisitFilter(ended_by=ended_by), **when)).visits == len(found)
+
+    async def test_bounds_of_visible_time_belong_to_it(self, kept: Kept) -> None:
+        """At least and at most so much: a visit with exactly as much is listed, one with a millisecond less or more is not."""
+        store, archive = kept
+        for name, visible in {"a": 999, "b": 1_000, "c": 2_000, "d": 2_001}.items():
+            await store.create(session_of(name))
+            await say(store, name, 0)
+            await say(store, name, 9_000, visible=visible)
+        wanted = VisitFilter(min_visible_ms=1_000, max_visible_ms=2_000)
+        visits = await archive.visits(wanted, beat_interval=BEATS, now=START + 9_000)
+        assert [visit.id for visit in visits] == ["handle-c.1", "handle-b.1"]
+
+    async def test_no_visit_is_found_by_another_name(self, kept: Kept) -> None:
+        """A number that the session has no visit of, a session that nobody had, or no name of a visit at all: none, and no error."""
+        store, archive = kept
+        await store.create(session_of("a"))
+        await say(store, "a", 0)
+        for name in ("handle-a.0", "handle-a.2", "handle-z.1", "handle-a", "handle-a.", "handle-a.x", ""):
+            assert await archive.visit(name, beat_interval=BEATS, now=START) is None
+        assert await archive.visit("handle-a.1", beat_interval=BEATS, now=START) is not None
+
+    async def test_a_list_of_visitors_goes_on_after_its_cursor(self, kept: Kept) -> None:
+        """Page by page every visitor comes once, also where several are equal in what they are sorted by."""
+        store, archive = kept
+        for n, name in enumerate("abcde"):
+            await store.create(session_of(name, subject=name))
+            await say(store, name, 0)
+            await say(store, name, 9_000, visible=1_000 * (n // 2))
+        listed, before = list[str](), None
+        while rows := await archive.visitors(VisitFilter(limit=2, before=before), sort="visible"):
+            listed += [row.visitor for row in rows]
+            before = module.visitor_cursor(rows[-1], "visible")
+        assert listed == ["e", "c", "d", "a", "b"]

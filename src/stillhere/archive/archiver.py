@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("stillhere")
 
+_TRIES: Final = 5
+
 BATCH: Final = 500
 """Sessions brought over in one transaction."""
 
@@ -66,6 +68,17 @@ class Archiver:
                     moved.update(change.handle for change in fresh)
                 if not fresh or len(changes) < BATCH:
                     return len(moved)
+
+    async def erase(self, subject: str) -> None:
+        """Bring over the rest, and delete a subject's sessions in the live store, so that nothing of them comes any more.
+
+        Raises:
+            StoreError: if either side cannot be reached.
+        """
+        for _ in range(_TRIES):  # a last word may come in between, and is brought over first
+            await self.catch_up()
+            if await self._live.erase_subject(subject):
+                return
 
     async def _keep(self, changes: Sequence[Changed]) -> None:
         """Keep what the archive takes; what it refuses for what it says is named in the log, and holds up nobody else."""

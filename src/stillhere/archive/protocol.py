@@ -1,4 +1,4 @@
-"""What a store lets the archive read. Nothing here writes."""
+"""What a store lets the archive read; and the little that an operator may change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stillhere.archive.records import FoundVisit, VisitFilter, VisitorTotals
+    from stillhere.archive.records import Asked, Erased, FoundVisit, Kept, Reading, Stay
+    from stillhere.archive.summaries import Span
     from stillhere.core.records import View
 
 
@@ -18,7 +19,7 @@ class ArchiveSource(Protocol):
         StoreError: from every verb, if the database cannot be reached.
     """
 
-    async def visits(self, wanted: VisitFilter) -> list[FoundVisit]:
+    async def visits(self, asked: Asked) -> list[FoundVisit]:
         """List visits, the latest start first, then by handle and number falling."""
 
     async def visit(self, handle: str, number: int) -> FoundVisit | None:
@@ -27,8 +28,38 @@ class ArchiveSource(Protocol):
     async def views(self, handles: Sequence[str]) -> list[View]:
         """List all views of these sessions, by the time they were opened."""
 
-    async def visitors(self, *, visitor: str | None, limit: int) -> list[VisitorTotals]:
-        """Add visits up by visitor, the most recent visitor first."""
+    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """Tell for the visits of these sessions what `core.certainty.visible_on_screen` tells of their views."""
 
-    async def visible_since(self, since: int) -> list[int]:
-        """List the visible time, in milliseconds, of every visit that began at or after an instant."""
+    async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
+        """List the last visits of sessions, the latest start first, that lasted until an instant or longer.
+
+        A session that had ended before has none, even where a clock that went back says that its visit lasted longer.
+        """
+
+    async def stays(self, asked: Asked) -> list[Stay]:
+        """Tell what is counted of all visits that are asked for, in any order; neither `before` nor `limit` applies."""
+
+    async def count(self, asked: Asked) -> int:
+        """Count the visits that are asked for; neither `before` nor `limit` applies."""
+
+    async def readings(self, asked: Asked) -> list[Reading]:
+        """Tell what is counted of all views of those visits, in any order; of one page if that is asked for."""
+
+    async def span(self, asked: Asked, question: str) -> Span | None:
+        """Find the summarised days of a period, with what answers a question (a method of `Span`); None where that does not help."""
+
+    async def summarise(self, internal: tuple[str, ...], *, now: int) -> int:
+        """Summarise a few days that are settled and not yet; tell how many. Another call goes on."""
+
+    async def verified(self, subjects: Sequence[str]) -> set[str]:
+        """Tell which of these subjects have a session that is verified."""
+
+    async def exclude(self, handle: str, number: int, *, excluded: bool) -> bool:
+        """Mark a visit as left out of every count, or as counted again; False if there is no such visit."""
+
+    async def of_subject(self, subject: str) -> Kept:
+        """Read all that is kept of a subject; visits by start, views by opening."""
+
+    async def erase(self, subject: str) -> Erased:
+        """Delete all that is kept of a subject. Living sessions are gone too, and nobody is told: end them first."""

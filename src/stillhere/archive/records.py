@@ -1,6 +1,8 @@
-"""What the archive tells: visits, views and visitors, as people read them. Instants are ms since 1970, spans ms."""
+"""What the archive is asked and tells: visits, views and visitors, as people read them. Instants are ms since 1970, spans ms."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 
@@ -8,19 +10,55 @@ from stillhere.core.records import Session, View, Visit
 
 
 class VisitFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which visits are wanted, newest first.
+    """Which visits are wanted. A visit belongs to the period in which it began.
 
     Attributes:
         visitor: only this one's, or None for everybody's.
-        before: a cursor from `VisitReport.cursor`: only visits listed after that one. None begins at the newest.
-        seen_since: only visits that lasted until then or longer.
+        page: only visits that viewed this page; of views only those of it.
+        since_at: only visits that began then or later.
+        until_at: only visits that began before.
+        min_visible_ms: only visits with at least so much visible time.
+        max_visible_ms: only visits with at most so much.
+        ended_by: only visits that ended in one of these ways (see the glossary), `here` for those that have not; empty for all.
+        internal: internal visits, too. Without it they are neither listed nor counted.
+        excluded: excluded visits, too. Without it they are neither listed nor counted.
+        verified: only visits of a session whose visitor proved to own the address (True), or did not (False); None for both.
+        before: a cursor of the same list: only what is listed after that place. None begins at the first.
+        seen_since: only visits that lasted until then or longer, of a session that had not ended before.
         limit: at most so many.
     """
 
     visitor: str | None = None
+    page: str | None = None
+    since_at: int | None = None
+    until_at: int | None = None
+    min_visible_ms: int | None = None
+    max_visible_ms: int | None = None
+    ended_by: tuple[str, ...] = ()
+    internal: bool = False
+    excluded: bool = False
+    verified: bool | None = None
     before: str | None = None
     seen_since: int | None = None
     limit: int = 50
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter with what is needed to judge it.
+
+    Attributes:
+        wanted: the filter.
+        internal: patterns of those who are internal.
+        visitors: only theirs; empty for all.
+        beat_interval: the policy's: nothing heard for two of them means that nobody is there.
+        now: milliseconds since 1970.
+    """
+
+    wanted: VisitFilter
+    internal: tuple[str, ...] = ()
+    visitors: tuple[str, ...] = ()
+    beat_interval: int = 0
+    now: int = 0
 
 
 class FoundVisit(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +69,53 @@ class FoundVisit(msgspec.Struct, frozen=True, kw_only=True):
         session: its session.
         is_last: no later visit of that session exists.
         views: how many views it has.
+        excluded: an operator left it out of every count.
     """
 
     visit: Visit
     session: Session
     is_last: bool
     views: int
+    excluded: bool = False
+
+
+class Stay(NamedTuple):
+    """What is counted of a visit; a tuple, for there are many."""
+
+    subject: str
+    started_at: int
+    last_seen_at: int
+    visible_ms: int
+    active_ms: int
+
+
+class Reading(NamedTuple):
+    """What is counted of a view; a tuple, for there are many."""
+
+    page: str | None
+    title: str | None
+    subject: str
+    last_seen_at: int
+    visible_ms: int
+    active_ms: int
+    scroll_pct: float
+    heat: str | None
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is kept of one subject."""
+
+    sessions: list[Session]
+    visits: list[Visit]
+    views: list[View]
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was erased."""
+
+    sessions: int = 0
+    visits: int = 0
+    views: int = 0
 
 
 class VisitReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -53,6 +132,12 @@ class VisitReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         active_ms: how long somebody was active; never more than `visible_ms`.
         views: how many pages were viewed.
         ended_by: how it ended (see the glossary), or None while somebody is there.
+        verified: the visitor proved to own the address.
+        internal: the visitor is of one's own team.
+        excluded: an operator left it out of every count.
+        device: browser and system they signed in with, `Firefox on Windows`, if that is remembered.
+        uncertain_ms: how much of the visible time may be missing at most (`core.certainty`).
+        told: how long they stayed, in a sentence.
     """
 
     id: str
@@ -65,6 +150,12 @@ class VisitReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     active_ms: int
     views: int
     ended_by: str | None
+    verified: bool = False
+    internal: bool = False
+    excluded: bool = False
+    device: str | None = None
+    uncertain_ms: int = 0
+    told: str = ""
 
     @property
     def cursor(self) -> str:
@@ -81,6 +172,10 @@ class VisitorTotals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         open_ms, visible_ms, active_ms: sums over the visits.
         first_at: start of the first.
         last_at: end of the last so far.
+        median_visible_ms: median of the visits' visible times.
+        total_minutes: the open spans, in whole minutes.
+        verified: a session of theirs is verified.
+        internal: the visitor is of one's own team.
     """
 
     visitor: str
@@ -90,6 +185,10 @@ class VisitorTotals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     active_ms: int
     first_at: int
     last_at: int
+    median_visible_ms: int = 0
+    total_minutes: int = 0
+    verified: bool = False
+    internal: bool = False
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):

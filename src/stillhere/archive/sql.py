@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from importlib.util import find_spec
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Select, SelectLabelStyle, cast, func, select, tuple_
+from sqlalchemy import Select, SelectLabelStyle, delete, func, select, tuple_, update
 
+from stillhere.archive.choosing import conditions, is_last, is_verified, needs_session, seen_since
 from stillhere.archive.cursor import read_cursor
-from stillhere.archive.records import FoundVisit, VisitFilter, VisitorTotals
-from stillhere.core.records import Session, View, Visit
-from stillhere.stores.sql.schema import record_of, sessions, views, visits
+from stillhere.archive.records import Asked, Erased, FoundVisit, Kept, Reading, Stay
+from stillhere.core.records import ON_SCREEN, Session, View, Visit
+from stillhere.stores.sql.days import forget_days, share_days
+from stillhere.stores.sql.schema import grants, notes, record_of, sessions, views, visits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Row
 
+    from stillhere.archive.rollup import Rollup
+    from stillhere.archive.summaries import Span
     from stillhere.stores.sql.readers import Readers
 
 
@@ -32,22 +38,16 @@ class SqlSource:
     def __init__(self, readers: Readers) -> None:
         """Keep the readers."""
         self._readers = readers
+        self._rollup = self._days()
 
-    async def visits(self, wanted: VisitFilter) -> list[FoundVisit]:
+    async def visits(self, asked: Asked) -> list[FoundVisit]:
         """See `ArchiveSource.visits`."""
-        query = _found_query().order_by(visits.c.started_at.desc(), visits.c.handle.desc(), visits.c.number.desc())
-        if wanted.visitor is not None:
-            query = query.where(visits.c.subject == wanted.visitor)
-        if wanted.seen_since is not None:
-            query = query.where(visits.c.last_seen_at >= wanted.seen_since)
-        if wanted.before is not None:
-            query = query.where(tuple_(visits.c.started_at, visits.c.handle, visits.c.number) < read_cursor(wanted.before))
-        return await self._readers(_all_found, query.limit(wanted.limit))
+        return await self._readers(_all_found, visits_query(asked), asked)
 
     async def visit(self, handle: str, number: int) -> FoundVisit | None:
         """See `ArchiveSource.visit`."""
         query = _found_query().where(visits.c.handle == handle, visits.c.number == number)
-        found = await self._readers(_all_found, query)
+        found = await self._readers(_all_found, query, None)
         return found[0] if found else None
 
     async def views(self, handles: Sequence[str]) -> list[View]:
@@ -55,38 +55,96 @@ class SqlSource:
         query = select(views).where(views.c.handle.in_(handles)).order_by(views.c.opened_at, views.c.handle, views.c.view)
         return await self._readers(_rows_as, query, View)
 
-    async def visitors(self, *, visitor: str | None, limit: int) -> list[VisitorTotals]:
-        """See `ArchiveSource.visitors`."""
-        last_at = func.max(visits.c.last_seen_at)
-        query = (
-            select(
-                visits.c.subject.label("visitor"),
-                func.count().label("visits"),
-                _sum(visits.c.last_seen_at - visits.c.started_at).label("openMs"),
-                _sum(visits.c.visible_ms).label("visibleMs"),
-                _sum(visits.c.active_ms).label("activeMs"),
-                func.min(visits.c.started_at).label("firstAt"),
-                last_at.label("lastAt"),
-            )
-            .group_by(visits.c.subject)
-            .order_by(last_at.desc(), visits.c.subject)
-            .limit(limit)
-        )
-        if visitor is not None:
-            query = query.where(visits.c.subject == visitor)
-        return await self._readers(_rows_as, query, VisitorTotals)
+    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """See `ArchiveSource.on_screen`."""
+        shown = views.c.handle.in_(handles) & views.c.lifecycle.in_([state.value for state in ON_SCREEN])
+        of = (views.c.handle, views.c.visit)
+        query = select(*of, func.min(views.c.visible_ms), func.max(views.c.visible_ms)).where(shown).group_by(*of)
+        return await self._readers(lambda at: {(handle, visit): (least, most) for handle, visit, least, most in at.execute(query)})
 
-    async def visible_since(self, since: int) -> list[int]:
-        """See `ArchiveSource.visible_since`."""
-        query = select(visits.c.visible_ms).where(visits.c.started_at >= since)
-        return await self._readers(lambda connection: list(connection.execute(query).scalars()))
+    async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
+        """See `ArchiveSource.present`."""
+        return await self._readers(_present, seen_since, limit)
+
+    async def stays(self, asked: Asked) -> list[Stay]:
+        """See `ArchiveSource.stays`."""
+        return await self._readers(_counted, _stays(), asked)
+
+    async def count(self, asked: Asked) -> int:
+        """See `ArchiveSource.count`."""
+        ((count,),) = await self._readers(_counted, select(func.count()).select_from(visits), asked)
+        return int(count)
+
+    async def readings(self, asked: Asked) -> list[Reading]:
+        """See `ArchiveSource.readings`."""
+        return await self._readers(_counted, readings_query(asked), asked)
+
+    def of_day(self, connection: Connection, asked: Asked) -> tuple[list[Stay], list[Reading], list[tuple[int, str]]]:
+        """Tell what is counted of a day, within the caller's transaction; and which of the visits, by their place, viewed which page."""
+        named = (visits.c.handle, visits.c.number)
+        stays = _counted(connection, _stays().add_columns(*named), asked)
+        readings = _counted(connection, readings_query(asked).add_columns(*named), asked)
+        places = {row[-2:]: n for n, row in enumerate(stays)}
+        viewed = {(places[row[-2:]], row[0]) for row in readings if row[0] is not None and row[-2:] in places}
+        return [Stay(*row[:-2]) for row in stays], [Reading(*row[:-2]) for row in readings], sorted(viewed)
+
+    async def span(self, asked: Asked, question: str) -> Span | None:
+        """See `ArchiveSource.span`."""
+        return None if self._rollup is None else await self._rollup.span(asked, question)
+
+    async def summarise(self, internal: tuple[str, ...], *, now: int) -> int:
+        """See `ArchiveSource.summarise`."""
+        return 0 if self._rollup is None else await self._rollup.summarise(internal, now=now)
+
+    def _days(self) -> Rollup | None:
+        """Give what keeps summarised days. Without numpy there is none, and every question reads the visits."""
+        if find_spec("numpy") is None:
+            return None
+        from stillhere.archive.rollup import Rollup  # noqa: PLC0415  # it needs an extra: loaded only where that is
+
+        return Rollup(self._readers, self)
+
+    async def verified(self, subjects: Sequence[str]) -> set[str]:
+        """See `ArchiveSource.verified`."""
+        query = select(sessions.c.subject).distinct().where(sessions.c.subject.in_(subjects))
+        return await self._readers(lambda at: set(at.execute(query.where(is_verified(at.dialect.name))).scalars()))
+
+    async def exclude(self, handle: str, number: int, *, excluded: bool) -> bool:
+        """See `ArchiveSource.exclude`."""
+        return await self._readers.write(_exclude, handle, number, excluded)
+
+    async def of_subject(self, subject: str) -> Kept:
+        """See `ArchiveSource.of_subject`."""
+        return await self._readers(_of_subject, subject)
+
+    async def erase(self, subject: str) -> Erased:
+        """See `ArchiveSource.erase`."""
+        return await self._readers.write(_erase, subject)
+
+
+def visits_query(asked: Asked) -> Select[Any]:
+    """List visits, without the filter's conditions but for `before` and `limit`.
+
+    Of those that were seen since an instant the order is of a sum, so that no planner walks through all visits by their start.
+    """
+    by = visits.c.started_at if asked.wanted.seen_since is None else visits.c.started_at + 0
+    query = _found_query().order_by(by.desc(), visits.c.handle.desc(), visits.c.number.desc()).limit(asked.wanted.limit)
+    if asked.wanted.before is not None:
+        query = query.where(tuple_(by, visits.c.handle, visits.c.number) < read_cursor(asked.wanted.before))
+    return query
+
+
+def present_query(since: int, dialect: str) -> Select[Any]:
+    """Find the latest visits of sessions that live, or ended since."""
+    query = _found_query().where(is_last, seen_since(since, dialect))
+    return query.order_by((visits.c.started_at + 0).desc(), visits.c.handle.desc(), visits.c.number.desc())
+
+
+def _present(connection: Connection, since: int, limit: int) -> list[FoundVisit]:
+    return _all_found(connection, present_query(since, connection.dialect.name).limit(limit), None)
 
 
 def _found_query() -> Select[Any]:
-    later = visits.alias("later")
-    is_last: ColumnElement[bool] = ~(
-        select(later.c.number).where(later.c.handle == visits.c.handle, later.c.number > visits.c.number).correlate(visits).exists()
-    )
     count = (
         select(func.count())
         .select_from(views)
@@ -101,11 +159,9 @@ def _found_query() -> Select[Any]:
     )
 
 
-def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
-    return cast(func.sum(column), BigInteger)  # PostgreSQL's sum is a decimal
-
-
-def _all_found(connection: Connection, query: Select[Any]) -> list[FoundVisit]:
+def _all_found(connection: Connection, query: Select[Any], asked: Asked | None) -> list[FoundVisit]:
+    if asked is not None:
+        query = query.where(*conditions(asked, connection.dialect.name))
     return [_found(row) for row in connection.execute(query)]
 
 
@@ -115,7 +171,68 @@ def _found(row: Row[Any]) -> FoundVisit:
         session=record_of(row, Session, prefix=f"{sessions.name}_"),
         is_last=bool(row.is_last),
         views=row.view_count,
+        excluded=bool(row.stillhere_visits_excluded),
     )
+
+
+def _stays() -> Select[Any]:
+    counted = (visits.c.subject, visits.c.started_at, visits.c.last_seen_at, visits.c.visible_ms, visits.c.active_ms)
+    return select(*counted).select_from(visits)
+
+
+def readings_query(asked: Asked) -> Select[Any]:
+    """Read what is counted of views, without the filter's conditions on their visits."""
+    counted = (views.c.page, views.c.title, visits.c.subject, views.c.last_seen_at, views.c.visible_ms, views.c.active_ms)
+    query = select(*counted, views.c.scroll_pct, views.c.heat).select_from(visits)
+    theirs = (views.c.handle == visits.c.handle) & (views.c.visit == visits.c.number)
+    page = asked.wanted.page
+    if page is None:
+        return query.join(views, theirs)
+    # Written so that no planner begins with the page: without statistics SQLite would look through all views for it.
+    return query.outerjoin(views, theirs).where(views.c.page.is_not_distinct_from(page))
+
+
+def _counted(connection: Connection, query: Select[Any], asked: Asked) -> Any:  # noqa: ANN401  # rows are tuples of what was selected
+    if needs_session(asked.wanted):
+        query = query.join(sessions, sessions.c.handle == visits.c.handle)
+    return connection.execute(query.where(*conditions(asked, connection.dialect.name))).all()
+
+
+def _of_subject(connection: Connection, subject: str) -> Kept:
+    theirs = select(sessions).where(sessions.c.subject == subject).order_by(sessions.c.created_at, sessions.c.handle)
+    handles = select(sessions.c.handle).where(sessions.c.subject == subject)
+    stayed = select(visits).where(visits.c.handle.in_(handles)).order_by(visits.c.started_at, visits.c.handle, visits.c.number)
+    viewed = select(views).where(views.c.handle.in_(handles)).order_by(views.c.opened_at, views.c.handle, views.c.view)
+    return Kept(
+        sessions=_rows_as(connection, theirs, Session),
+        visits=_rows_as(connection, stayed, Visit),
+        views=_rows_as(connection, viewed, View),
+    )
+
+
+def _exclude(connection: Connection, handle: str, number: int, excluded: bool) -> bool:  # noqa: FBT001  # a value, passed on
+    share_days(connection)
+    change = update(visits).where(visits.c.handle == handle, visits.c.number == number).values(excluded=int(excluded))
+    found = connection.execute(change.returning(visits.c.started_at)).scalars().all()
+    forget_days(connection, found)
+    return bool(found)
+
+
+def _erase(connection: Connection, subject: str) -> Erased:
+    share_days(connection)
+    # Locked: a beat that is on its way waits, and then finds no session.
+    locked = connection.execute(select(sessions.c.handle).where(sessions.c.subject == subject).with_for_update()).scalars().all()
+    fews = [locked[begin : begin + _FEW] for begin in range(0, len(locked), _FEW)]
+    stays = (connection.execute(select(visits.c.started_at).where(visits.c.handle.in_(few))).scalars() for few in fews)
+    forget_days(connection, chain.from_iterable(stays))
+    counts = dict.fromkeys((table.name for table in (views, visits, grants, notes, sessions)), 0)
+    for few in fews:
+        for table in (views, visits, grants, notes, sessions):
+            counts[table.name] += connection.execute(delete(table).where(table.c.handle.in_(few))).rowcount
+    return Erased(sessions=counts[sessions.name], visits=counts[visits.name], views=counts[views.name])
+
+
+_FEW: Final = 500
 
 
 def _rows_as(connection: Connection, query: Select[Any], record: type[Record]) -> list[Record]:

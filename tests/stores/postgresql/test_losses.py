@@ -13,7 +13,6 @@ from psycopg import pq
 from stillhere.core.records import EndedBy
 from stillhere.errors import StoreError
 from stillhere.stores.postgresql import listener, wire
-from stillhere.stores.postgresql import store as store_module
 from stillhere.stores.postgresql.store import PostgresqlStore
 from tests.stores.every import GAP, IDLE, claim_of, session_of
 from tests.stores.postgresql.helpers import until
@@ -91,11 +90,11 @@ async def test_a_restart_loses_nothing(server: Postgresql, store: PostgresqlStor
 
 async def test_silence_is_trouble(server: Postgresql, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that says nothing is given up after a while, and used again when it speaks; an idle connection is left in peace."""
-    monkeypatch.setattr(wire, "ANSWER_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(store_module, "ARCHIVE_TIMEOUT_S", 0.5)
     store = PostgresqlStore(url)
     await store.create(session_of("a"))
     await store.readers(lambda _: None)
+    monkeypatch.setattr(wire, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(store.readers, "_timeout_s", 0.5)
     server.pause()
     with pytest.raises(StoreError, match="no answer within 1 second"):
         await store.get("handle-a")
@@ -262,7 +261,7 @@ class TestWatching:
             waiting = [asyncio.ensure_future(anext(listening.watch())) for _ in range(2)]
             await until(lambda: listening._watching == 2)
             await listening.close()
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(10):  # `silence` says for how long a connection is waited for: twenty
                 for told in await asyncio.gather(*waiting, return_exceptions=True):
                     assert isinstance(told, StoreError)
                     assert str(told) == "the session store is closed"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from psycopg import sql
 
 from stillhere.archive.archive import Archive
-from stillhere.archive.records import VisitFilter
+from stillhere.archive.records import Asked, VisitFilter
 from stillhere.archive.sql import SqlSource
 from stillhere.core.records import Claim, EndedBy, Visit
 from stillhere.errors import SessionExists, StoreError
@@ -257,7 +257,7 @@ async def test_forgets_whose_end_never_came_over(store: PostgresqlStore) -> None
     await store.keep(changes[:1])
     assert [await store.forget(ended_before=START + ABSOLUTE + 1, limit=1) for _ in range(3)] == [1, 1, 0]
     assert [await store.get(one.handle) for one in kept] == [None, None, kept[2]]
-    assert [row.visit for row in await SqlSource(store.readers).visits(VisitFilter())] == visits[2:]
+    assert [row.visit for row in await SqlSource(store.readers).visits(Asked(wanted=VisitFilter()))] == visits[2:]
 
 
 async def test_nobody_waits_for_a_session_that_is_held(store: PostgresqlStore, other: psycopg.Connection) -> None:

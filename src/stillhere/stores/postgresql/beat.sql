@@ -10,15 +10,16 @@ WITH asked AS (
            least(session.last_active_at + session.idle_timeout, session.absolute_end_at) AS deadline_at,
            view.ctid AS view_row, view.visit AS view_visit, view.opened_at AS view_opened_at, view.last_seen_at AS view_seen_at,
            view.visible_ms AS was_visible_ms, view.active_ms AS was_active_ms, view.scroll_pct AS was_scroll_pct,
-           view.page AS was_page, view.title AS was_title, view.lifecycle AS was_lifecycle, view.seq AS was_seq
+           view.page AS was_page, view.title AS was_title, view.lifecycle AS was_lifecycle, view.seq AS was_seq,
+           view.heat AS was_heat, view.bands AS was_bands
     FROM ROWS FROM (json_to_recordset($1) AS (
         handle text, id_hash text, age_ms bigint, active_ago_ms bigint, on_screen boolean, chosen boolean, opens boolean,
         leaves boolean, view text, tab text, page text, title text, visible_ms bigint, active_ms bigint,
-        scroll_pct double precision, lifecycle text, seq bigint
+        scroll_pct double precision, lifecycle text, seq bigint, heat text, bands text
     )) WITH ORDINALITY AS claim (
         handle, id_hash, age_ms, active_ago_ms, on_screen, chosen, opens,
         leaves, view, tab, page, title, visible_ms, active_ms,
-        scroll_pct, lifecycle, seq, n
+        scroll_pct, lifecycle, seq, heat, bands, n
     )
     LEFT JOIN LATERAL (
         SELECT sessions.ctid, sessions.* FROM stillhere_sessions AS sessions
@@ -113,6 +114,8 @@ taken AS MATERIALIZED (
            CASE WHEN is_latest THEN coalesce(page, was_page) ELSE was_page END AS page,
            CASE WHEN is_latest THEN coalesce(title, was_title) ELSE was_title END AS title,
            CASE WHEN is_latest THEN coalesce(lifecycle, was_lifecycle) ELSE was_lifecycle END AS lifecycle,
+           CASE WHEN is_latest THEN coalesce(heat, was_heat) ELSE was_heat END AS heat,
+           CASE WHEN is_latest THEN coalesce(bands, was_bands) ELSE was_bands END AS bands,
            greatest(was_seq, seq, -1) AS seq,
            visit_row, begins, stays,
            view_row IS NULL AND view IS NOT NULL AND opens_now AS is_new_view,
@@ -168,18 +171,21 @@ moved AS (
 ),
 opened AS (
     INSERT INTO stillhere_views (
-        handle, view, visit, tab, page, title, opened_at, last_seen_at, visible_ms, active_ms, scroll_pct, lifecycle, seq
+        handle, view, visit, tab, page, title, opened_at, last_seen_at, visible_ms, active_ms, scroll_pct, lifecycle, seq,
+        heat, bands
     )
-    SELECT handle, view, number, tab, page, title, opened_at, view_seen_at, total_visible_ms, total_active_ms, scroll_pct, lifecycle, seq
+    SELECT handle, view, number, tab, page, title, opened_at, view_seen_at, total_visible_ms, total_active_ms, scroll_pct, lifecycle, seq,
+           heat, bands
     FROM taken
     WHERE is_new_view
 ),
 raised AS (
     UPDATE stillhere_views AS views
     SET last_seen_at = new.view_seen_at, visible_ms = new.total_visible_ms, active_ms = new.total_active_ms,
-        scroll_pct = new.scroll_pct, page = new.page, title = new.title, lifecycle = new.lifecycle, seq = new.seq
+        scroll_pct = new.scroll_pct, page = new.page, title = new.title, lifecycle = new.lifecycle, seq = new.seq,
+        heat = new.heat, bands = new.bands
     FROM (
-        SELECT view_row, view_seen_at, total_visible_ms, total_active_ms, scroll_pct, page, title, lifecycle, seq
+        SELECT view_row, view_seen_at, total_visible_ms, total_active_ms, scroll_pct, page, title, lifecycle, seq, heat, bands
         FROM taken
         WHERE view_row IS NOT NULL
         OFFSET 0
@@ -187,9 +193,10 @@ raised AS (
     WHERE views.ctid = new.view_row
       AND (
           views.last_seen_at, views.visible_ms, views.active_ms, views.scroll_pct,
-          views.page, views.title, views.lifecycle, views.seq
+          views.page, views.title, views.lifecycle, views.seq, views.heat, views.bands
       ) IS DISTINCT FROM (
-          new.view_seen_at, new.total_visible_ms, new.total_active_ms, new.scroll_pct, new.page, new.title, new.lifecycle, new.seq
+          new.view_seen_at, new.total_visible_ms, new.total_active_ms, new.scroll_pct, new.page, new.title, new.lifecycle, new.seq,
+          new.heat, new.bands
       )
 )
 -- The outcomes as one JSON text, put together by hand: the functions that build JSON take twice as long.

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from stillhere.errors import SettingsError, StoreError, StoreRefused
-from stillhere.stores.sql.migrations import upgrade
-from stillhere.stores.sql.schema import sessions, views, visits
+from stillhere.stores.facts import StoreFacts
+from stillhere.stores.sql.migrations import NEWEST, revision_of, upgrade
+from stillhere.stores.sql.schema import firsts, generations, grants, notes, sessions, views, visits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import ExecutionContext
 
 _DEFAULTS: Final = {
     "application_name": "stillhere",
@@ -56,6 +58,8 @@ _MIGRATING: Final = 7_834_001_452_066_931
 _AT_FAULT: Final = frozenset({"22", "23", "44", "54"})
 """Classes of SQLSTATE that speak of what was given: wrong data, a broken constraint, a broken check of a view, too large."""
 
+_NO_FSYNC: Final = "its setting fsync is off: after a power cut nothing of what was answered is certain; set it to on"
+
 _OLDEST: Final = 120_000
 """PostgreSQL 12: the first that finds a row by its ctid in a join."""
 
@@ -92,9 +96,17 @@ def open_engine(parameters: Mapping[str, Any]) -> Engine:
         connection.autocommit = False
         return connection
 
-    return create_engine(
+    engine = create_engine(
         "postgresql+psycopg://", creator=connect, pool_size=_READING_CONNECTIONS, max_overflow=0, pool_pre_ping=True, pool_use_lifo=True
     )
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def ask(*told: Any) -> None:  # noqa: ANN401  # SQLAlchemy's event has six arguments
+        cursor, context = cast("psycopg.Cursor", told[1]), cast("ExecutionContext", told[4])
+        if context.execution_options.get("bulky"):
+            cursor.format = psycopg.pq.Format.BINARY  # as text every byte takes two
+
+    return engine
 
 
 def make_ready(engine: Engine) -> None:
@@ -119,6 +131,26 @@ def make_ready(engine: Engine) -> None:
         _refuse_without_rights(connection, role)
 
 
+def look_at(url: str) -> StoreFacts:
+    """See what is in a database, without opening it as a store: nothing is migrated.
+
+    Raises:
+        SettingsError: if libpq cannot read the URL.
+        StoreError: if it cannot be reached or used; the sentence says what to do.
+    """
+    engine = open_engine(read_url(url))
+    query = "SELECT current_setting('server_version'), current_setting('fsync'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    try:
+        with _explained(), engine.connect() as connection:
+            _refuse_unfit(connection)
+            version, fsync, clock_at = connection.execute(text(query)).one()
+            revision = revision_of(connection)
+    finally:
+        engine.dispose()
+    problems = () if fsync == "on" else (_NO_FSYNC,)
+    return StoreFacts(software=f"PostgreSQL {version}", revision=revision, newest=NEWEST, clock_at=clock_at, problems=problems)
+
+
 def _refuse_unfit(connection: Connection) -> tuple[str, str]:
     query = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_user, current_schema()"
     version, encoding, role, schema = connection.execute(text(query)).one()
@@ -133,7 +165,7 @@ def _refuse_unfit(connection: Connection) -> tuple[str, str]:
 
 def _refuse_without_rights(connection: Connection, role: str) -> None:
     query = text("SELECT has_table_privilege(:name, :right)")
-    for table in (sessions, visits, views):
+    for table in (sessions, visits, views, grants, firsts, notes, generations):
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
             if not connection.execute(query, {"name": table.name, "right": right}).scalar_one():
                 raise StoreError(f"the role {role!r} may not {right} in {table.name}; run GRANT {right} ON {table.name} TO {role}")

@@ -25,6 +25,25 @@ forgotten AS (
     UNION ALL
     SELECT session_row, handle FROM expired
 ),
+stayed AS (
+    SELECT theirs.started_at
+    FROM forgotten
+    CROSS JOIN LATERAL (
+        SELECT visits.started_at FROM stillhere_visits AS visits WHERE visits.handle = forgotten.handle ORDER BY number OFFSET 0
+    ) AS theirs
+),
+summaries AS (
+    -- What was counted of their days, 86,400,000 ms each, and of blocks of 32; locked in the order in which all who forget lock them.
+    SELECT ctid AS summary_row
+    FROM stillhere_days
+    WHERE (part NOT LIKE 'block %' AND day = ANY (ARRAY(SELECT started_at - started_at % 86400000 FROM stayed)))
+       OR (part LIKE 'block %' AND day = ANY (ARRAY(SELECT started_at - started_at % 2764800000 FROM stayed)))
+    ORDER BY day, part
+    FOR UPDATE
+),
+days AS (
+    DELETE FROM stillhere_days WHERE ctid = ANY (ARRAY(SELECT summary_row FROM summaries))
+),
 views AS (
     DELETE FROM stillhere_views WHERE ctid = ANY (ARRAY(
         SELECT theirs.ctid
@@ -40,6 +59,15 @@ visits AS (
         FROM forgotten
         CROSS JOIN LATERAL (
             SELECT visits.ctid FROM stillhere_visits AS visits WHERE visits.handle = forgotten.handle ORDER BY number OFFSET 0
+        ) AS theirs
+    ))
+),
+grants AS (
+    DELETE FROM stillhere_grants WHERE ctid = ANY (ARRAY(
+        SELECT theirs.ctid
+        FROM forgotten
+        CROSS JOIN LATERAL (
+            SELECT grants.ctid FROM stillhere_grants AS grants WHERE grants.handle = forgotten.handle ORDER BY kind OFFSET 0
         ) AS theirs
     ))
 ),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from stillhere.core.grants import Held, Swapped
+from stillhere.core.ids import hash_name
 from stillhere.core.records import Outcome, Session
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.postgresql.connect import ARCHIVE_TIMEOUT_S, make_ready, open_engine, read_url, refusing
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from stillhere.core.grants import Grant
     from stillhere.core.records import Claim, EndedBy
+    from stillhere.stores.postgresql.wire import Call
     from stillhere.stores.protocol import Changed
 
 SWEPT_AT_ONCE: Final = 250
@@ -32,6 +36,11 @@ _encode: Final = msgspec.json.Encoder().encode
 _session: Final = msgspec.json.Decoder(Session).decode
 _sessions: Final = msgspec.json.Decoder(list[Session]).decode
 _outcomes: Final = msgspec.json.Decoder(list[Outcome]).decode
+_held: Final = msgspec.json.Decoder(Held).decode
+_all_held: Final = msgspec.json.Decoder(list[Held]).decode
+_handles: Final = msgspec.json.Decoder(list[str]).decode
+
+_NOTHING: Final = Held(session=None, grant=None)
 
 
 class _Swept(msgspec.Struct):
@@ -45,7 +54,7 @@ _swept: Final = msgspec.json.Decoder(_Swept).decode
 
 
 class PostgresqlStore:
-    """Keeps sessions, views and visits in a PostgreSQL database.
+    """Keeps sessions, views, visits and grants in a PostgreSQL database.
 
     Claims go there as one JSON text, and records come back as one: both ends write and read it in C. What was answered is durable
     (`synchronous_commit` is `on` or stronger). Nothing waits longer than about five seconds; then it is `StoreError`.
@@ -84,7 +93,7 @@ class PostgresqlStore:
         numbers = [b"%d" % now, b"%d" % visit_gap, b"%d" % touch_interval]
         split = waves(claims)
         _, *answers = await self._run(
-            ("lock", [_encode([claim.handle for claim in claims])]),
+            _lock(*(claim.handle for claim in claims)),
             *(("beat", [_encode([claims[position] for position in wave]), *numbers]) for wave in split),
         )
         outcomes = [Outcome(session=None)] * len(claims)
@@ -152,8 +161,64 @@ class PostgresqlStore:
 
     async def forget(self, *, ended_before: int, limit: int) -> int:
         """See `Forgetful.forget`."""
-        (forgotten,) = await self._run(("forget", [b"%d" % ended_before, b"%d" % limit]))
+        _, forgotten = await self._run(("share_days", []), ("forget", [b"%d" % ended_before, b"%d" % limit]))
         return int(forgotten or 0)
+
+    async def held(self, handle: str, kind: str) -> Held:
+        """See `Granting.held`."""
+        if not _can_be(handle, kind):
+            return _NOTHING
+        (found,) = await self._run(("held", [handle.encode(), kind.encode()]))
+        return _NOTHING if found is None else _held(found)
+
+    async def swap(self, grant: Grant, *, now: int) -> Swapped:
+        """See `Granting.swap`."""
+        if not _can_be(grant.handle, grant.kind):
+            return Swapped(done=False, held=_NOTHING)
+        names = [grant.handle.encode(), grant.kind.encode()]
+        rest = [b"%d" % grant.version, grant.document.encode(), b"%d" % grant.check_at, b"%d" % now]
+        _, kept, found = await self._run(_lock(grant.handle), ("swap", [*names, *rest]), ("held", names))
+        held = _NOTHING if found is None else _held(found)
+        return Swapped(done=kept is not None or held.grant == grant, held=held)
+
+    async def due_grants(self, kind: str, *, limit: int, now: int, until: int) -> list[Held]:
+        """See `Granting.due_grants`. The earliest are chosen."""
+        if not _can_be(kind):
+            return []
+        (found,) = await self._run(("due_grants", [kind.encode(), b"%d" % now, b"%d" % until, b"%d" % limit]))
+        return _all_held(found or b"[]")
+
+    async def drop(self, handle: str, kind: str, *, version: int) -> bool:
+        """See `Granting.drop`."""
+        if not _can_be(handle, kind):
+            return False
+        _, dropped = await self._run(_lock(handle), ("drop", [handle.encode(), kind.encode(), b"%d" % version]))
+        return dropped is not None
+
+    async def first(self, name: str, *, until: int, now: int) -> bool:
+        """See `Noting.first`."""
+        taken, _ = await self._run(("first", [hash_name(name).encode(), b"%d" % until, b"%d" % now]), ("pass", [b"%d" % now]))
+        return taken is not None
+
+    async def note(self, name: str, handle: str, *, until: int) -> None:
+        """See `Noting.note`."""
+        if _can_be(handle):
+            await self._run(("note", [hash_name(name).encode(), handle.encode(), b"%d" % until]))
+
+    async def noted(self, name: str, *, now: int) -> list[str]:
+        """See `Noting.noted`."""
+        (found,) = await self._run(("noted", [hash_name(name).encode(), b"%d" % now]))
+        return _handles(found or b"[]")
+
+    async def generation(self, subject: str) -> int:
+        """See `Noting.generation`."""
+        (number,) = await self._run(("generation", [hash_name(subject).encode()]))
+        return int(number or 0)
+
+    async def advance(self, subject: str) -> int:
+        """See `Noting.advance`."""
+        (number,) = await self._run(("advance", [hash_name(subject).encode()]))
+        return int(number or 0)
 
     async def keep(self, changes: Sequence[Changed]) -> None:
         """See `ArchiveSink.keep`."""
@@ -178,9 +243,14 @@ class PostgresqlStore:
         self._engine.dispose()
 
 
-def _can_be(name: str) -> bool:
+def _can_be(*names: str) -> bool:
     """Tell whether anything can be called so: PostgreSQL has no U+0000, and libpq would look for what is before it."""
-    return "\0" not in name
+    return not any("\0" in name for name in names)
+
+
+def _lock(*handles: str) -> Call:
+    """Take these sessions for the transaction. A statement of its own: the next one sees what those who held them before have written."""
+    return "lock", [_encode(handles)]
 
 
 def _keep(connection: Connection, changes: Sequence[Changed]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from stillhere.core.records import Session, View, Visit
 from stillhere.core.rules import deadline
+from stillhere.stores.sql.days import forget_days, share_days
 from stillhere.stores.sql.schema import sessions, views, visits
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def keep(connection: Connection, changes: Sequence[Changed]) -> None:
 
     Totals and instants never move back, not even if the live store lost its last seconds in a failover; the first end stays.
     """
+    share_days(connection)
+    forget_days(connection, (visit.started_at for changed in changes for visit in changed.visits))
     for table, records in (
         (sessions, [changed.session for changed in changes]),
         (visits, [visit for changed in changes for visit in changed.visits]),
@@ -67,6 +70,6 @@ def _upsert(table: Table, dialect: str) -> Any:  # noqa: ANN401  # each dialect 
         changes = {name: later(name) for name in grown} | {"left_at": left_at}
     else:
         is_newer = (new.seq > table.c.seq) | ((new.seq == table.c.seq) & same_or_later)
-        told = {name: case((is_newer, new[name]), else_=table.c[name]) for name in ("page", "title", "lifecycle")}
+        told = {name: case((is_newer, new[name]), else_=table.c[name]) for name in ("page", "title", "lifecycle", "heat", "bands")}
         changes = told | {name: later(name) for name in ("last_seen_at", "visible_ms", "active_ms", "scroll_pct", "seq")}
     return insert.on_conflict_do_update(index_elements=keys, set_=dict(changes))

@@ -47,6 +47,22 @@ class Readers:
             with self._engine.connect().execution_options(reads=True) as connection:
                 return query(connection, *args)
 
+        return await self._run(run)
+
+    async def write(self, work: Callable[..., Result], *args: object) -> Result:
+        """Run `work(connection, *args)` in a reading thread, in a transaction that may write: now and then, and little.
+
+        Raises:
+            StoreError: if the database cannot be reached. Then nothing of it may be done, or all.
+        """
+
+        def run() -> Result:
+            with self._engine.begin() as connection:
+                return work(connection, *args)
+
+        return await self._run(run)
+
+    async def _run(self, run: Callable[[], Result]) -> Result:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await run_in(self._threads, run)

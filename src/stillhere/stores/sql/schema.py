@@ -8,7 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
@@ -66,6 +80,8 @@ visits: Final = Table(
     Column("visible_ms", BigInteger, nullable=False),
     Column("active_ms", BigInteger, nullable=False),
     Column("left_at", BigInteger),
+    # 1 if an operator left it out of every count; no beat looks at it.
+    Column("excluded", Integer, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
     postgresql_with=_ROOM,
 )
@@ -73,6 +89,19 @@ visits: Final = Table(
 # Serves: the archive's lists, newest first, of everybody and of one visitor.
 Index("stillhere_visits_by_start", visits.c.started_at, visits.c.handle, visits.c.number)
 Index("stillhere_visits_by_subject", visits.c.subject, visits.c.started_at)
+
+# What is counted of a day of UTC, packed; a cache, which nobody misses.
+days: Final = Table(
+    "stillhere_days",
+    metadata,
+    Column("part", Sorted, primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Serves: whatever changes a visit deletes what was counted of its day.
+Index("stillhere_days_by_day", days.c.day)
 
 views: Final = Table(
     "stillhere_views",
@@ -90,8 +119,115 @@ views: Final = Table(
     Column("scroll_pct", Float, nullable=False),
     Column("lifecycle", Text),
     Column("seq", BigInteger, nullable=False),
+    Column("heat", Text),
+    Column("bands", Text),
     sqlite_with_rowid=False,
     postgresql_with=_ROOM,
+)
+
+grants: Final = Table(
+    "stillhere_grants",
+    metadata,
+    Column("handle", Sorted, ForeignKey("stillhere_sessions.handle"), primary_key=True),
+    Column("kind", Sorted, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("check_at", BigInteger, nullable=False),
+    postgresql_with=_ROOM,
+)
+
+# Serves: upkeep, which looks at the grants of a kind that are due.
+Index("stillhere_grants_due", grants.c.kind, grants.c.check_at)
+
+# Names and subjects of these three are kept as their hashes.
+firsts: Final = Table(
+    "stillhere_firsts",
+    metadata,
+    Column("name", Sorted, primary_key=True),
+    Column("until_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+notes: Final = Table(
+    "stillhere_notes",
+    metadata,
+    Column("name", Sorted, primary_key=True),
+    Column("handle", Sorted, primary_key=True),
+    Column("until_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Serve: whoever comes first deletes a few of those that have passed.
+Index("stillhere_firsts_passed", firsts.c.until_at)
+Index("stillhere_notes_passed", notes.c.until_at)
+
+generations: Final = Table(
+    "stillhere_generations",
+    metadata,
+    Column("subject", Sorted, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
+mirrored: Final = Table(
+    "stillhere_mirrored",
+    metadata,
+    Column("mirror", Sorted, primary_key=True),
+    Column("handle", Sorted, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("record_id", Text),
+    Column("facts", Text),
+    Column("sent", Text),
+    Column("step", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("since_at", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("dead_at", BigInteger),
+    Column("error", Text),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
+# Serve: what is due, what waits, what was given up; and whether a record over there is known. Hold those only.
+for _name in ("due_at", "since_at", "dead_at", "record_id"):
+    _column = mirrored.c[_name]
+    Index(
+        f"stillhere_mirrored_by_{_name}",
+        mirrored.c.mirror,
+        _column,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
+
+mirror_marks: Final = Table(
+    "stillhere_mirror_marks",
+    metadata,
+    Column("mirror", Sorted, primary_key=True),
+    Column("scanned_at", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("lease_until_at", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("pause_until_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("last_sent_at", BigInteger),
+    Column("sent_count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What operators did. Its key serves the list, the latest first, and upkeep, which forgets the oldest.
+audit: Final = Table(
+    "stillhere_audit",
+    metadata,
+    Column("at", BigInteger, primary_key=True),
+    Column("id", Sorted, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text),
+    Column("detail", Text),
+    sqlite_with_rowid=False,
 )
 
 # SQLite cannot push: whoever watches reads here what is new. PostgreSQL notifies instead, and has no such table.

@@ -18,6 +18,8 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     scroll_pct    REAL NOT NULL DEFAULT 0.0,
     lifecycle     TEXT,
     seq           INTEGER,
+    heat          TEXT,
+    bands         TEXT,
     -- What place.sql, find_view.sql and choose_visit.sql learn on the way; no handle: the id opens no session.
     handle        TEXT,
     subject       TEXT,

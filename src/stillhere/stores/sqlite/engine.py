@@ -9,12 +9,16 @@ import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
 
 from stillhere.errors import SettingsError, StoreError
+from stillhere.stores.facts import StoreFacts
+from stillhere.stores.sql.migrations import NEWEST, revision_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -42,13 +46,7 @@ def open_engine(url: str) -> Engine:
         SettingsError: if the URL names no file.
         StoreError: if the file cannot be made.
     """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise SettingsError(f"{url!r} is not a store URL; write sqlite:///path/to/file.db") from error
-    path = parsed.database
-    if parsed.host or not path or path == ":memory:":
-        raise SettingsError(f"{url!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
+    path = _path_of(url)
     file = Path(path).absolute()
     try:
         opened = _made(file)
@@ -66,6 +64,40 @@ def open_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _path_of(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise SettingsError(f"{url!r} is not a store URL; write sqlite:///path/to/file.db") from error
+    path = parsed.database
+    if parsed.host or not path or path == ":memory:":
+        raise SettingsError(f"{url!r} names no file; write sqlite:///path/to/file.db, or memory:// to keep nothing")
+    return path
+
+
+def look_at(url: str) -> StoreFacts:
+    """See what is in a file, without opening it as a store: none is made, none is migrated.
+
+    Raises:
+        SettingsError: if the URL names no file.
+        StoreError: if the file is there and cannot be used, or is not there and cannot be made.
+    """
+    path = _path_of(url)
+    file = Path(path).absolute()
+    software = f"SQLite {sqlite3.sqlite_version}"
+    place = file if file.exists() else next(parent for parent in file.parents if parent.exists())
+    if not os.access(place, os.R_OK | os.W_OK) or (place != file and not place.is_dir()):
+        raise StoreError(f"cannot open {path}: {place} cannot be written; check its permissions")
+    if place != file:
+        return StoreFacts(software=software, newest=NEWEST)
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            return StoreFacts(software=software, revision=revision_of(connection), newest=NEWEST)
+    except DBAPIError as error:
+        raise StoreError(f"cannot read {path}: {error.orig}; is it a database of another program?") from error
 
 
 def _made(file: Path) -> os.stat_result:

@@ -7,7 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from sqlalchemy import func, select, union_all
 from sqlalchemy.exc import IntegrityError
@@ -15,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from stillhere.core.records import Claim, EndedBy, Outcome, Session
 from stillhere.errors import SessionExists, StoreError
 from stillhere.stores.sql import listing
+from stillhere.stores.sql.days import forget_days
 from stillhere.stores.sql.keeping import columns_of, keep
 from stillhere.stores.sql.migrations import VERSION_TABLE, upgrade
 from stillhere.stores.sql.readers import Readers, run_in, translated
-from stillhere.stores.sql.schema import ends, record_of, sessions, views, visits
+from stillhere.stores.sql.schema import ends, grants, record_of, sessions, views, visits
 from stillhere.stores.sql.waves import waves
+from stillhere.stores.sqlite import grants as granting
 from stillhere.stores.sqlite.engine import open_engine
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from stillhere.core.grants import Grant, Held, Swapped
     from stillhere.stores.protocol import Changed
 
 Params = ParamSpec("Params")
@@ -50,7 +53,7 @@ WATCH_INTERVAL_S: Final = 0.25
 
 
 class SqliteStore:
-    """Keeps sessions, views and visits in one SQLite file.
+    """Keeps sessions, views, visits and grants in one SQLite file.
 
     One thread writes, for SQLite has one writer; a few others read beside it (write-ahead log). Every transaction is synced
     to disk before it is answered. Other processes wait their turn for up to five seconds, then it is `StoreError`.
@@ -193,9 +196,47 @@ class SqliteStore:
 
     def _forget(self, handles: Sequence[str]) -> int:
         with self._transaction():
-            for table in (views, visits):
+            stayed = select(visits.c.started_at).where(visits.c.handle.in_(handles))
+            forget_days(self._connection, self._connection.execute(stayed).scalars().all())
+            for table in (views, visits, grants):
                 self._connection.execute(table.delete().where(table.c.handle.in_(handles)))
             return self._connection.execute(sessions.delete().where(sessions.c.handle.in_(handles))).rowcount
+
+    async def held(self, handle: str, kind: str) -> Held:
+        """See `Granting.held`."""
+        return await self.readers(granting.held, handle, kind)
+
+    async def swap(self, grant: Grant, *, now: int) -> Swapped:
+        """See `Granting.swap`."""
+        return await self._at_once(granting.swap, grant, now)
+
+    async def due_grants(self, kind: str, *, limit: int, now: int, until: int) -> list[Held]:
+        """See `Granting.due_grants`."""
+        return await self._at_once(granting.due_grants, kind, limit, now, until)
+
+    async def drop(self, handle: str, kind: str, *, version: int) -> bool:
+        """See `Granting.drop`."""
+        return await self._at_once(granting.drop, handle, kind, version)
+
+    async def first(self, name: str, *, until: int, now: int) -> bool:
+        """See `Noting.first`."""
+        return await self._at_once(granting.first, name, until, now)
+
+    async def note(self, name: str, handle: str, *, until: int) -> None:
+        """See `Noting.note`."""
+        await self._at_once(granting.note, name, handle, until)
+
+    async def noted(self, name: str, *, now: int) -> list[str]:
+        """See `Noting.noted`."""
+        return await self.readers(granting.noted, name, now)
+
+    async def generation(self, subject: str) -> int:
+        """See `Noting.generation`."""
+        return await self.readers(granting.generation, subject)
+
+    async def advance(self, subject: str) -> int:
+        """See `Noting.advance`."""
+        return await self._at_once(granting.advance, subject)
 
     async def keep(self, changes: Sequence[Changed]) -> None:
         """See `ArchiveSink.keep`."""
@@ -254,6 +295,17 @@ class SqliteStore:
     async def _write(self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
         return await run_in(self._writer, lambda: work(*args, **kwargs))
 
+    async def _at_once(
+        self, work: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Result:
+        """Run in the writing thread, in one transaction."""
+
+        def run() -> Result:
+            with self._transaction():
+                return work(self._connection, *args, **kwargs)
+
+        return await run_in(self._writer, run)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         """Run in one transaction, and hand out the driver's cursor: the hot statements go past the portable layer."""
@@ -302,6 +354,8 @@ def _view(claim: Claim) -> tuple[object, ...]:
         claim.scroll_pct,
         claim.lifecycle,
         claim.seq,
+        claim.heat,
+        claim.bands,
     )
 
 

@@ -1,0 +1,191 @@
+"""A period as far as it is summarised, and what it adds up to. Pure: the visits that no day has are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+from msgspec.structs import astuple
+
+from stillhere.archive import page_days
+from stillhere.archive.crowds import Presences, overlapping
+from stillhere.archive.days import (
+    Bodies,
+    People,
+    Visits,
+    joined,
+    people_among,
+    people_in,
+    people_of,
+    read_views,
+    read_visits,
+    visits_of,
+    who_viewed,
+)
+from stillhere.archive.packing import Groups, Numbers, count_by_group, count_distinct, unpack
+from stillhere.archive.records import Asked, VisitFilter
+from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stillhere.archive.records import Reading, Stay
+
+
+_NEEDS: Final = {
+    "totals": ("who", "starts", "opens", "visible", "active"),
+    "durations": ("starts", "visible"),
+    "visitors": ("numbers", "names", "people"),
+    "pages": ("pages", "numbers"),
+    "buckets": ("who", "starts", "visible", "active"),
+    "simultaneous": ("who", "starts", "opens", "twice"),
+}
+
+_NARROWED: Final = {**_NEEDS, "visitors": ("who", "starts", "opens", "visible", "numbers", "names")}
+
+
+def parts_for(question: str, asked: Asked) -> Sequence[str] | None:
+    """Tell which parts of a summary answer a question; None if a filter asks for more than summaries know.
+
+    Args:
+        question: the name of a method of `Span`.
+        asked: which visits. Summaries know a period, visible time, and pages.
+    """
+    wanted = asked.wanted
+    by_time = wanted.min_visible_ms is not None or wanted.max_visible_ms is not None
+    known = VisitFilter(
+        since_at=wanted.since_at, until_at=wanted.until_at, min_visible_ms=wanted.min_visible_ms, max_visible_ms=wanted.max_visible_ms,
+        page=wanted.page, before=wanted.before, limit=wanted.limit, internal=wanted.internal and not asked.internal,
+    )  # fmt: skip
+    if wanted != known or (by_time and question == "pages"):
+        return None
+    if question == "pages" or not (by_time or wanted.page is not None):
+        return _NEEDS[question]
+    more = (*(["visible"] if by_time else []), *(["viewed"] if wanted.page is not None else []))
+    return tuple(dict.fromkeys((*_NARROWED[question], *more)))
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A period, as far as it is summarised.
+
+    Its methods are told as `rest` what was found of `Span.rest`.
+
+    Attributes:
+        bodies: the days and blocks that are, by their first instants, in order; each with the parts that are needed.
+        rest: what is asked of the visits themselves: before, between and after those.
+        wanted: which visits.
+    """
+
+    bodies: dict[int, Bodies]
+    rest: list[Asked]
+    wanted: VisitFilter = VisitFilter()
+
+    def totals(self, rest: Sequence[Sequence[Stay]]) -> Totals:
+        """Add visits up."""
+        found = joined(self._parts(rest))
+        return Totals(
+            visits=len(found.starts),
+            visitors=count_distinct(found.who),
+            open_ms=int(found.opens.sum()),
+            visible_ms=int(found.visible.sum()),
+            active_ms=int(found.active.sum()),
+            visible=_quartiles(np.sort(found.visible)),
+        )
+
+    def durations(self, rest: Sequence[Sequence[Stay]]) -> list[Bin]:
+        """Count visits by their visible time."""
+        visible = np.sort(np.concatenate([part.visible for part in self._parts(rest)]))
+        begins = [*np.searchsorted(visible, EDGES).tolist(), len(visible)]
+        return [
+            Bin(from_ms=edge, to_ms=end, visits=begins[n + 1] - begins[n])
+            for n, (edge, end) in enumerate(zip(EDGES, (*EDGES[1:], None), strict=True))
+        ]
+
+    def visitors(self, rest: Sequence[Sequence[Stay]], sort: str) -> list[tuple[int, str]]:
+        """Tell by which number each visitor is sorted.
+
+        Args:
+            rest: see above.
+            sort: `last`, `visible` or `visits`.
+        """
+        found = [people_of([stay for few in rest for stay in few])]
+        for at, body in self.bodies.items():
+            found.append(people_in(body) if "people" in body else people_among(self._visits(at, body)[0], body))
+        groups = Groups(np.concatenate([people.numbers for people in found]))
+        values = np.concatenate([_column(people, sort) for people in found])
+        names = [name for people in found for name in people.names]
+        added = groups.highest(values) if sort == "last" else groups.sum(values)
+        return [(value, names[n]) for value, n in zip(added.tolist(), groups.first.tolist(), strict=True)]
+
+    def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
+        """Add views up by page."""
+        views = [read_views(body) for body in self.bodies.values()]
+        found = page_days.pages(page_days.together([*views, page_days.views_of([one for few in rest for one in few])]))
+        return found if self.wanted.page is None else [row for row in found if row.page == self.wanted.page]
+
+    def buckets(self, rest: Sequence[Sequence[Stay]], bounds: Callable[[int | None], Sequence[tuple[int, int]]]) -> list[Bucket]:
+        """Add visits up by the bucket in which they began.
+
+        Args:
+            rest: see above.
+            bounds: tells of the first start, or None, where each bucket begins and ends, in order, without gaps.
+        """
+        parts = self._parts(rest)
+        wanted = bounds(min((int(part.starts[0]) for part in parts if len(part.starts)), default=None))
+        if not wanted:
+            return []
+        found = joined(parts)
+        edges = np.array([wanted[0][0], *(end for _, end in wanted)])
+        at = np.searchsorted(edges, found.starts, side="right") - 1
+        kept = (at >= 0) & (at < len(wanted))
+        at, count = at[kept], len(wanted)
+        visitors = count_by_group(at, found.who[kept], count)
+        sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[kept], found.active[kept])]
+        return [
+            Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
+            for (begin, end), visits, people, visible_ms, active_ms in zip(wanted, sums[0], visitors.tolist(), *sums[1:], strict=True)
+        ]
+
+    def simultaneous(self, rest: Sequence[Sequence[Stay]]) -> Crowd:
+        """Tell how many visitors were there at once."""
+        stored = [self._visits(at, body) for at, body in self.bodies.items()]
+        found = [(part, overlapping(part.who, part.starts, part.starts + part.opens + 1)) for part in map(visits_of, rest)]
+        presences = Presences()
+        for part, shared in sorted((one for one in (*stored, *found) if len(one[0].starts)), key=lambda one: int(one[0].starts[0])):
+            presences.add(part.who, part.starts, part.starts + part.opens + 1, shared)
+        return presences.crowd()
+
+    def _parts(self, rest: Sequence[Sequence[Stay]]) -> list[Visits]:
+        return [*(self._visits(at, body)[0] for at, body in self.bodies.items()), *map(visits_of, rest)]
+
+    def _visits(self, begin: int, body: Bodies) -> tuple[Visits, Numbers]:
+        """Read the visits that are wanted, and the places of those that are told in `twice`."""
+        visits, wanted = read_visits(begin, body), self.wanted
+        twice = unpack([body["twice"]]) if "twice" in body else visits.starts[:0]
+        kept = np.ones(len(visits.starts), np.bool_)
+        if wanted.page is not None:
+            kept[:] = False
+            kept[who_viewed(wanted.page, body)] = True
+        if wanted.min_visible_ms is not None:
+            kept &= visits.visible >= wanted.min_visible_ms
+        if wanted.max_visible_ms is not None:
+            kept &= visits.visible <= wanted.max_visible_ms
+        if kept.all():
+            return visits, twice
+        places = np.cumsum(kept) - 1
+        return Visits(*(column[kept] if len(column) else column for column in astuple(visits))), places[twice[kept[twice]]]
+
+
+def _column(people: People, sort: str) -> Numbers:
+    return people.last if sort == "last" else people.visible if sort == "visible" else people.visits
+
+
+def _quartiles(ordered: Numbers) -> Quartiles:
+    """As `statistics.quartiles`, of sorted whole numbers."""
+    found = []
+    for quarter in (1, 2, 3):
+        rank, rest = divmod(max(0, len(ordered) - 1) * quarter, 4)
+        low, high = (int(ordered[min(at, len(ordered) - 1)]) if len(ordered) else 0 for at in (rank, rank + 1))
+        found.append(round((low * (4 - rest) + high * rest) / 4))
+    return Quartiles(q1=found[0], median=found[1], q3=found[2])

@@ -1,0 +1,194 @@
+"""Numbers, pages and visits as they are kept for summarised days, read back and added up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import astuple
+
+from stillhere.archive import days, packing, page_days, statistics
+from stillhere.archive.crowds import Presences
+from stillhere.archive.days import PARTS, Bodies, block, people_of, read_visits, summarise
+from stillhere.archive.packing import LONGS, WORDS, count_by_group, count_distinct, numbers_of, pack, unpack
+from stillhere.archive.records import Asked, Reading, Stay, VisitFilter
+from stillhere.archive.summaries import Span
+from stillhere.archive.zones import bounds, read_zone
+from stillhere.stores.sql.days import DAY_MS
+
+if TYPE_CHECKING:
+    from stillhere.archive.statistics import PageTotals
+
+HEAT = ".".join(["1"] * 20)
+
+WHERE = read_zone("Europe/Berlin")
+
+
+def reading(at: int, *, title: str | None = None, heat: str | None = None) -> Reading:
+    """Make a view of one page up."""
+    return Reading("/a", title, "reader@fund.example", at, 1_000, 100, 50.0, heat)
+
+
+def test_numbers_are_kept_with_the_lowest_byte_first() -> None:
+    """What one machine keeps, another can read, for the order of bytes is fixed."""
+    assert pack(np.array([1, 258])) == b"\x01\x00\x00\x00\x02\x01\x00\x00"
+    assert pack(np.array([258]), LONGS) == (258).to_bytes(8, "little")
+    assert unpack([b"\x01\x00\x00\x00", b"\x02\x01\x00\x00"]).tolist() == [1, 258]
+    assert (WORDS.itemsize, LONGS.itemsize) == (4, 8)
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abcdefg"))))
+def test_people_are_counted_once_in_each_group(rows: list[tuple[int, str]]) -> None:
+    """However often they came, and whatever order they came in."""
+    groups, hashes = np.array([group for group, _ in rows], np.int64), numbers_of([name for _, name in rows])
+    assert count_by_group(groups, hashes, 5).tolist() == [len({name for group, name in rows if group == n}) for n in range(5)]
+    assert count_distinct(hashes) == len({name for _, name in rows})
+
+
+def test_people_of_very_many_groups_are_counted_too() -> None:
+    """Where a group's number would take too much of a hash."""
+    groups = np.array([70_000, 3, 70_000, 70_000], np.int64)
+    counts = count_by_group(groups, numbers_of("abab"), 70_001)
+    assert (counts[3], counts[70_000], counts.sum()) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_a_number_that_does_not_fit_is_not_written_as_another(number: int) -> None:
+    """The error says what does not fit."""
+    with pytest.raises(OverflowError, match=f"{number} do not fit into 4 bytes"):
+        pack(np.array([0, number]) if number > 0 else np.array([number, number]))
+
+
+def test_too_many_pages_and_equal_hashes_are_not_summarised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a day nor a block: such answers are read from the visits."""
+    stays, views = [Stay("a", 5, 6, 1, 1), Stay("b", 5, 6, 1, 1)], [reading(1)._replace(subject="a")]
+    one, other = summarise(0, stays, views, []) or {}, summarise(DAY_MS, [], [], []) or {}
+    monkeypatch.setattr(days, "MOST_PAGES", 0)
+    assert summarise(0, stays, views, []) is None
+    assert block(0, {0: one, DAY_MS: other}) is None
+    monkeypatch.undo()
+    assert block(0, {0: one, DAY_MS: other}) is not None
+    monkeypatch.setattr(packing, "number_of", lambda _: 7)
+    assert summarise(0, stays, views, []) is None
+    alike = {name: summarise(0, [Stay(name, 5, 6, 1, 1)], [], []) or {} for name in "ab"}
+    assert block(0, {0: alike["a"], 1: alike["b"]}) is None
+
+
+def both_ways(*days_of: list[Reading]) -> tuple[PageTotals, PageTotals]:
+    """Add the page of some days up: day by day, and view by view."""
+    people = np.sort(numbers_of([*{one.subject for day in days_of for one in day}]))
+    kept = [page_days.read(page_days.write(page_days.views_of(day), people), people) for day in days_of[:-1]]
+    (by_day,) = page_days.pages(page_days.together([*kept, page_days.views_of(days_of[-1])]))
+    (by_view,) = statistics.pages([one for day in days_of for one in day])
+    return by_day, by_view
+
+
+def test_a_page_that_never_said_its_title_has_none() -> None:
+    """Nor has it a heat map if no view measured one; its views are counted all the same."""
+    by_day, by_view = both_ways([reading(1)], [reading(2)], [reading(3)])
+    assert (by_day.title, by_day.heat, by_day.views, by_day.visitors) == (None, None, 3, 1)
+    assert (by_view.title, by_view.heat, by_view.views, by_view.visitors) == (None, None, 3, 1)
+
+
+def test_a_day_without_title_and_heat_takes_neither_away() -> None:
+    """The title heard last stays although later days say none, and what one day measured is not lost."""
+    by_day, by_view = both_ways([reading(1, title="Old", heat=HEAT)], [reading(2, title="New")], [reading(3)])
+    assert by_day.title == by_view.title == "New"
+    assert by_day.heat == by_view.heat
+    assert by_day.heat is not None
+
+
+def test_a_title_heard_at_the_first_instant_is_one() -> None:
+    """A title from 1970 is told, and days that say none do not get in its way."""
+    by_day, by_view = both_ways([reading(0, title="Old")], [reading(1)], [reading(2)])
+    assert by_day.title == by_view.title == "Old"
+
+
+stays = st.lists(
+    st.builds(
+        lambda name, begin, span, visible: Stay(name, begin, begin + span, min(visible, span), min(visible, span) // 2),
+        st.sampled_from("abcd"),
+        st.integers(0, 4 * DAY_MS - 1) | st.sampled_from([0, DAY_MS - 1, DAY_MS, 2 * DAY_MS]),
+        st.sampled_from([0, 1, 60_000, DAY_MS, 3 * DAY_MS]) | st.integers(0, 3_600_000),
+        st.integers(0, 2 * DAY_MS),
+    ),
+    max_size=40,
+)
+
+
+def summarised(visits: list[Stay], pieces: list[int]) -> tuple[Span, list[list[Stay]]]:
+    """Summarise four days: 1 is a day, 2 two days in a block, 0 a day whose visits are not summarised."""
+    bodies, rest, day = dict[int, Bodies](), list[list[Stay]](), 0
+    for piece in pieces:
+        within = {n * DAY_MS: [one for one in visits if n * DAY_MS <= one[1] < (n + 1) * DAY_MS] for n in range(day, day + max(piece, 1))}
+        made = {begin: summarise(begin, few, [], []) or {} for begin, few in within.items()}
+        if piece:
+            begin = day * DAY_MS
+            bodies[begin] = made[begin] if piece == 1 else block(begin, made) or {}
+        else:
+            rest += within.values()
+        day += max(piece, 1)
+    asked = Asked(wanted=VisitFilter())
+    return Span(bodies=bodies, rest=[asked] * len(rest)), rest
+
+
+@given(visits=stays, pieces=st.sampled_from([[1, 1, 1, 1], [2, 2], [1, 2, 1], [0, 2, 0], [0, 0, 1, 0], [2, 0, 1]]))
+def test_days_and_blocks_add_up_to_what_visits_do(visits: list[Stay], pieces: list[int]) -> None:
+    """However a period falls into days, blocks and visits that no day has, whoever stays over midnights or has two visits open at once."""
+    span, rest = summarised(visits, pieces)
+
+    def calendar(first: int | None) -> list[tuple[int, int]]:
+        return bounds("hour", WHERE, first or 0, 4 * DAY_MS)
+
+    assert span.totals(rest) == statistics.totals(visits)
+    assert span.durations(rest) == statistics.durations(visits)
+    assert span.buckets(rest, calendar) == statistics.buckets(visits, calendar)
+    assert span.simultaneous(rest) == statistics.simultaneous(visits)
+    assert span.buckets(rest, lambda _: []) == []
+    by_visitor = {row.visitor: row for row in statistics.visitors(visits)}
+    for sort, number in (("last", "last_at"), ("visible", "visible_ms"), ("visits", "visits")):
+        assert sorted(span.visitors(rest, sort)) == sorted((getattr(row, number), name) for name, row in by_visitor.items())
+
+
+@given(visits=stays, most=st.integers(2, 12))
+def test_however_few_points_are_drawn_they_are_the_same(visits: list[Stay], most: int) -> None:
+    """The highest and the last step of each stretch, and the peak, whether counted by visit or by many at once."""
+    presences = Presences()
+    for begin in range(0, 4 * DAY_MS, DAY_MS):
+        day = summarise(begin, [one for one in visits if begin <= one[1] < begin + DAY_MS], [], []) or {}
+        found = read_visits(begin, day)
+        presences.add(found.who, found.starts, found.starts + found.opens + 1, unpack([day["twice"]]))
+    assert presences.crowd(most) == statistics.simultaneous(visits, most=most)
+
+
+def test_a_summary_has_all_parts() -> None:
+    """Those that are named are those that are kept, of a day without a visit, too."""
+    assert set(summarise(0, [], [], []) or ()) == set(PARTS)
+    assert set(block(0, {0: summarise(0, [], [], []) or {}, DAY_MS: summarise(DAY_MS, [], [], []) or {}}) or ()) == set(PARTS)
+
+
+def test_people_are_in_the_order_of_their_numbers() -> None:
+    """So that a page's visitors can be kept as places among them."""
+    people = people_of([Stay(name, 5, 6 + n, n, 0) for n, name in enumerate("abcab")])
+    assert people.numbers.tolist() == sorted(numbers_of("abc").tolist())
+    rows = dict(zip(people.names, zip(*(column.tolist() for column in astuple(people)[2:]), strict=True), strict=True))
+    assert rows == {"a": (2, 3, 9), "b": (2, 5, 10), "c": (1, 2, 8)}
+
+
+def test_a_view_of_somebody_without_a_visit_that_day_waits() -> None:
+    """What came while a day was being read is left out of its pages, so that their visitors are all known."""
+    day = summarise(0, [Stay("a", 5, 6, 1, 1)], [reading(1), reading(2)._replace(subject="a")], [])
+    assert day is not None
+    (page,) = Span(bodies={0: day}, rest=[]).pages([])
+    assert (page.views, page.visitors) == (1, 1)
+
+
+@pytest.mark.parametrize("spent", [0, 1, 5, 1_000, 123_456])
+def test_quartiles_of_pages_are_off_by_two_per_cent_at_most(spent: int) -> None:
+    """The middle of a bin is near whatever fell into it."""
+    by_day, by_view = both_ways([reading(1)._replace(visible_ms=spent, active_ms=0)], [reading(2)._replace(visible_ms=spent, active_ms=0)])
+    assert by_day.visible.median == pytest.approx(by_view.visible.median, rel=0.02, abs=1)
+    assert by_day.active.median == 0

@@ -1,0 +1,100 @@
+"""What was read, and when, in a real browser: heat adds up to visible time, and bands lie where things happened."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from stillhere.core.heat import PARTS, read_bands, read_heat
+
+if TYPE_CHECKING:
+    from tests.e2e.browser import Browser
+    from tests.e2e.conftest import House
+
+WHO = "investor@fund.example"
+
+EXACT_MS = 1_000
+
+AWAY_MS = 3_000
+
+IN_VIEW = """
+const { scrollTop, clientHeight, scrollHeight } = document.documentElement
+return [scrollTop / scrollHeight, (scrollTop + clientHeight) / scrollHeight]
+"""
+
+
+def wait_for_visible(browser: Browser, more_ms: int) -> None:
+    """Stay until the page was visible for so much longer."""
+    until = browser.state()["visibleMs"] + more_ms
+    browser.wait(lambda: browser.state()["visibleMs"] >= until, f"{more_ms} ms more of visible time")
+
+
+def parts_in_view(browser: Browser) -> set[int]:
+    """Tell which twentieths of the page are on screen."""
+    top, bottom = browser.js(IN_VIEW)
+    return {part for part in range(PARTS) if part / PARTS < bottom and (part + 1) / PARTS > top}
+
+
+def the_view(house: House, page: str) -> dict[str, Any]:
+    """Read the only view of a page."""
+    (view,) = (row for row in house.rows("views") if row["page"] == page)
+    return view
+
+
+def test_a_reading_is_told_by_part_and_by_time(browser: Browser, house: House) -> None:
+    """Types at the top, reads the middle, is away, comes back and leaves: all is told where and when it was, and adds up to the totals."""
+    browser.enter(WHO)
+    for _ in range(4):
+        browser.type()
+        wait_for_visible(browser, 600)
+    top = parts_in_view(browser)
+    at_top_ms = browser.state()["visibleMs"]
+    browser.js("scrollTo({top: (document.documentElement.scrollHeight - innerHeight) / 2, behavior: 'instant'})")
+    wait_for_visible(browser, 4_000)
+    middle = parts_in_view(browser)
+    tab = browser.hide()
+    hidden_at = time.time() * 1000
+    browser.wait(lambda: time.time() * 1000 >= hidden_at + AWAY_MS, "the person's time away")
+    browser.show(tab)
+    shown_at = time.time() * 1000
+    wait_for_visible(browser, 2_000)
+    total_ms = browser.state()["visibleMs"]
+    browser.close_tab()
+    house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None and visit["visible_ms"] >= total_ms, "the last words")
+
+    view = the_view(house, "/confidential")
+    heat = read_heat(view["heat"], view["visible_ms"])
+    assert abs(sum(heat) - view["visible_ms"]) < EXACT_MS
+    assert top.isdisjoint(middle), "the page is too short to tell its parts apart"
+    # A second of rounding, and what a command takes to reach the page.
+    assert abs(sum(heat[part] for part in top) - at_top_ms) <= 1.5 * EXACT_MS
+    assert abs(sum(heat[part] for part in middle) - (view["visible_ms"] - at_top_ms)) <= 1.5 * EXACT_MS
+    assert {part for part in range(PARTS) if heat[part]} <= top | middle
+
+    bands = read_bands(view["bands"], view["opened_at"], view["last_seen_at"])
+    of = {state: sum(band.until_at - band.from_at for band in bands if band.state == state) for state in ("active", "idle", "hidden")}
+    assert [band.state for band in bands][-4:] == ["active", "idle", "hidden", "idle"]
+    (hidden,) = (band for band in bands if band.state == "hidden")
+    assert abs(hidden.from_at - hidden_at) < EXACT_MS
+    assert abs(hidden.until_at - shown_at) < EXACT_MS
+    # The last moments are cut off if the last message travelled faster than the first.
+    assert abs(of["active"] - view["active_ms"]) < EXACT_MS
+    assert abs(of["active"] + of["idle"] - view["visible_ms"]) < EXACT_MS
+
+
+def test_each_path_of_an_application_is_measured_for_itself(browser: Browser, house: House) -> None:
+    """The page changes its path without loading: the next view begins with nothing, and the old one's last words have what it was."""
+    browser.enter(WHO)
+    wait_for_visible(browser, 2_500)
+    browser.js("history.pushState({}, '', '/confidential/next')")
+    browser.wait(lambda: browser.state()["visibleMs"] < 2_000, "the next view")
+    wait_for_visible(browser, 3_000)
+    browser.close_tab()
+    house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None and visit["visible_ms"] > 5_000, "the last words")
+    for page, least_ms in (("/confidential", 2_500), ("/confidential/next", 3_000)):
+        view = the_view(house, page)
+        assert view["visible_ms"] >= least_ms
+        assert abs(sum(read_heat(view["heat"], view["visible_ms"])) - view["visible_ms"]) < EXACT_MS
+        (band,) = read_bands(view["bands"], view["opened_at"], view["last_seen_at"])
+        assert band.state == "idle"
+        assert abs(band.until_at - band.from_at - view["visible_ms"]) < EXACT_MS
