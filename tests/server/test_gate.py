@@ -130,6 +130,21 @@ def test_a_get_opens_nothing(site: Site, method: str, path: str) -> None:
     assert site.kept() == before
 
 
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [
+        ("/gate", "/"),
+        ("/gate?next=/lab%3Fa=1", "/?next=%2Flab%3Fa%3D1"),
+        ("/gate?next=//evil.example&reason=idle", "/?reason=idle"),
+        ("/gate?next=https://evil.example&email=a@b.example", "/"),
+    ],
+)
+def test_who_opens_the_gates_address_comes_to_where_it_asks(site: Site, asked: str, leads_to: str) -> None:
+    """With the way back and the reason, and with nothing else that was in the address."""
+    answer = site.visitor().get(asked)
+    assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
+
+
 def test_a_post_begins_a_session_and_goes_on(site: Site) -> None:
     """An address opens the gate: a session cookie, and on to where the visitor came for."""
     visitor, email = site.visitor(), site.name()

@@ -74,4 +74,5 @@ def test_every_route_is_in_the_documents() -> None:
     site = app._app._app  # type: ignore[attr-defined]  # headers, middleware, site
     documents = (ROOT / "docs" / "program.md").read_text("utf-8") + PROTOCOL
     for route in site.routes:
-        assert f"`{route.path}" in documents, route.path
+        path = route.path.removesuffix("/{rest:path}")  # what follows there is for the dashboard's page to read
+        assert f"`{path}" in documents, route.path
