@@ -34,6 +34,7 @@ ORDER: Final = (
     "workers",
     "servers",
     "streams",
+    "dashboard queries at 1,000,000 visits",
 )
 """The groups as the pages show them."""
 

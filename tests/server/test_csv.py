@@ -12,7 +12,22 @@ import pytest
 if TYPE_CHECKING:
     from tests.server.site import Site
 
-COLUMNS = ["visitor", "started_at", "ended_at", "open_ms", "visible_ms", "active_ms", "ended_by"]
+COLUMNS = [
+    "visitor",
+    "started_at",
+    "ended_at",
+    "open_ms",
+    "visible_ms",
+    "active_ms",
+    "ended_by",
+    "views",
+    "verified",
+    "internal",
+    "excluded",
+    "id",
+    "device",
+    "uncertain_ms",
+]
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -35,7 +50,17 @@ def test_the_file_is_what_it_says(site: Site) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="visits.csv"'
     assert answer.headers["cache-control"] == "private, no-store"
-    assert answer.text.split("\r\n", 1)[0] == "visitor,started_at,ended_at,open_ms,visible_ms,active_ms,ended_by"
+    assert answer.text.split("\r\n", 1)[0] == ",".join(COLUMNS)
+
+
+def test_taking_the_file_is_recorded(site: Site) -> None:
+    """The audit log tells who took it, and of whom, as for every other export; a visitor that nobody can have is refused."""
+    operator, email = site.operator(), site.name()
+    assert operator.get("/admin/visits.csv", params={"visitor": email}).status_code == 200
+    latest = operator.get("/admin/api/audit").json()["entries"][0]
+    assert (latest["operator"].split()[0], latest["action"], latest["target"]) == ("token:admin", "export", "visits/csv")
+    assert email.partition("@")[0] in latest["detail"]
+    assert operator.get("/admin/visits.csv", params={"visitor": "a\0b"}).status_code == 422
 
 
 def test_a_row_is_a_visit(site: Site) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.http.test_devices import FIREFOX
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -47,6 +49,16 @@ def test_who_is_here_now(site: Site) -> None:
     assert totals["here"] >= 1
     assert totals["sessions"] >= totals["here"]
     assert totals["visitsToday"] >= 1
+
+
+def test_those_who_are_here_tell_their_device(site: Site) -> None:
+    """Browser and system as remembered at the sign-in; nothing where it was not known."""
+    operator, email, other = site.operator(), site.name(), site.name()
+    browser = site.visitor(**{"user-agent": FIREFOX})
+    browser.post("/gate", data={"email": email})
+    assert browser.post("/session/beat", json={**READ, "view": "v1"}).status_code == 200
+    opened(site, other, "v1")
+    assert (person(operator, email)["device"], person(operator, other)["device"]) == ("Firefox on Windows", None)
 
 
 def test_who_only_passed_the_gate_is_not_here(site: Site) -> None:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stillhere import __version__
-from stillhere.core.wire import Answer, Message
+from stillhere.core.wire import Answer, Listed, Message, Revoking
+from stillhere.http.explaining import ExplainedAnswer
+from stillhere.server.admin.document import operator_paths
+from stillhere.server.describing import SCHEMES, in_path, in_query, json_body, object_of, operation, plain, problem_body, typed
+from stillhere.server.openapi_admin import admin_paths, mirror_paths
 
 if TYPE_CHECKING:
     from stillhere.http.config import HttpConfig
@@ -21,10 +25,11 @@ class Problem(msgspec.Struct):
         title: the kind of problem.
         status: the HTTP status.
         detail: one or two sentences for people.
-        reason: why a session is over.
+        reason: why a session is over, or what is asked for.
         message: the same as `detail`, for existing clients.
         field: path of the member at fault.
         endedAt: when the session ended, ISO 8601.
+        maxAgeMs: how long ago a sign-in may be that is asked for.
     """
 
     type: str
@@ -35,6 +40,7 @@ class Problem(msgspec.Struct):
     message: str | msgspec.UnsetType = msgspec.UNSET
     field: str | msgspec.UnsetType = msgspec.UNSET
     endedAt: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815  # a name on the wire
+    maxAgeMs: int | msgspec.UnsetType = msgspec.UNSET  # noqa: N815  # as above
 
 
 class Visitor(msgspec.Struct, rename="camel"):
@@ -62,12 +68,13 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
     Args:
         http: how the session routes are offered.
     """
-    schemas, components = msgspec.json.schema_components([Message, Answer, Problem, Visitor], ref_template="#/components/schemas/{name}")
-    message, answer, problem, visitor = schemas
+    records = [Message, Answer, ExplainedAnswer, Problem, Visitor, Listed, Revoking]
+    schemas, components = msgspec.json.schema_components(records, ref_template="#/components/schemas/{name}")
+    message, answer, explained, problem, visitor, own, revoking = schemas
     prefix = http.prefix
-    over = _problem("The session is over, finally; `reason` says why.", problem)
-    told = {"200": _json("How the session stands.", answer), "401": over}
-    posted = {status: _problem(text, problem) for status, text in _POSTED.items()}
+    over = problem_body("The session is over, finally; `reason` says why.", problem)
+    told = {"200": json_body("How the session stands.", answer), "401": over}
+    posted = {status: problem_body(text, problem) for status, text in _POSTED.items()}
     refused = {"401": over, **{status: posted[status] for status in ("403", "429", "503")}}
     beat_body = {"required": False, "content": {media: {"schema": message} for media in ("application/json", "text/plain")}}
     return {
@@ -79,108 +86,126 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": {
-            f"{prefix}/beat": {"post": _operation("beat", "Say that somebody is there", {**told, **posted}, body=beat_body, headers=True)},
+            f"{prefix}/beat": {"post": operation("beat", "Say that somebody is there", {**told, **posted}, body=beat_body, headers=True)},
             http.prefix: {
-                "get": _operation(
+                "get": operation(
                     "look",
                     "Ask how the session stands; writes nothing",
-                    {**told, **{status: posted[status] for status in ("413", "429", "503")}},
+                    {
+                        "200": json_body("How the session stands.", explained),
+                        "401": over,
+                        **{status: posted[status] for status in ("413", "429", "503")},
+                    },
                 )
+                | {
+                    "parameters": [
+                        in_query("explain", {"type": "string", "description": "`1` adds `deadlines`: every timeout, and which applies."})
+                    ]
+                }
             },
             f"{prefix}/end": {
-                "post": _operation(
+                "post": operation(
                     "end",
                     "Sign out; idempotent",
-                    {"200": _json("Signed out.", _object(success={"const": True}, reason={"type": "string"})), **posted},
+                    {"200": json_body("Signed out.", object_of(success={"const": True}, reason={"type": "string"})), **posted},
                     body=beat_body,
                     headers=True,
                 ),
             },
+            f"{prefix}/list": {
+                "get": operation(
+                    "list",
+                    "List one's own sessions; writes nothing",
+                    {
+                        "200": json_body("Them, the one that asks first.", object_of(sessions={"type": "array", "items": own})),
+                        "401": over,
+                        **{status: posted[status] for status in ("413", "429", "503")},
+                    },
+                )
+            },
+            f"{prefix}/revoke": {
+                "post": operation(
+                    "revokeOwn",
+                    "End one of one's own sessions, all others, or all; idempotent",
+                    {
+                        "200": json_body("Ended.", _REVOKED),
+                        **posted,
+                        "401": over,
+                        "403": problem_body("From another site; or `reason` is `reauthenticate`: sign in once more.", problem),
+                        "404": problem_body("There is no such session of one's own.", problem),
+                    },
+                    body={"required": True, "content": {media: {"schema": revoking} for media in ("application/json", "text/plain")}},
+                    headers=True,
+                ),
+            },
             f"{prefix}/client.js": {
-                "get": _operation(
-                    "client", "The browser client", {"200": _typed("The script.", "text/javascript"), "304": _plain("Unchanged.")}
+                "get": operation(
+                    "client", "The browser client", {"200": typed("The script.", "text/javascript"), "304": plain("Unchanged.")}
                 )
             },
             f"{prefix}/events": {
-                "get": _operation(
+                "get": operation(
                     "events",
                     "Be told how the session stands, as it changes; extends nothing",
-                    {"200": _typed("Events `state`, `expiring` and `ended`, until the session is over.", "text/event-stream"), **refused},
+                    {"200": typed("Events `state`, `expiring` and `ended`, until the session is over.", "text/event-stream"), **refused},
                 )
             },
             f"{prefix}/socket": {
-                "get": _operation(
+                "get": operation(
                     "socket",
                     "The same over WebSocket",
                     {
-                        "101": _plain("Frames `state`, `expiring` and `ended`."),
-                        "404": _problem("No WebSocket was asked for.", problem),
+                        "101": plain("Frames `state`, `expiring` and `ended`."),
+                        "404": problem_body("No WebSocket was asked for.", problem),
                         **refused,
                     },
                 )
             },
             f"{prefix}/client/{{name}}": {
-                "get": _operation(
+                "get": operation(
                     "clientPart",
                     "An optional part of the client: a language, an adapter",
                     {
                         "200": _part(),
-                        "304": _plain("Unchanged."),
-                        "404": _problem("There is no such part.", problem),
+                        "304": plain("Unchanged."),
+                        "404": problem_body("There is no such part.", problem),
                     },
                 )
-                | {"parameters": [_in_path("name")]}
+                | {"parameters": [in_path("name")]}
             },
-            "/gate": {"post": _operation("enter", "Pass the gate with an e-mail address", _GATE, body=_FORM, headers=True)},
-            "/admin/api/now": {"get": _admin("now", "Who is here now", {"200": _json("People and totals.", {"type": "object"})})},
-            "/admin/api/visits": {
-                "get": _admin(
-                    "visits",
-                    "Visits, newest first",
-                    {"200": _json("A page of visits.", {"type": "object"}), "422": _problem("A parameter cannot be used.", problem)},
-                    parameters=[_query("visitor"), _query("before"), _query("limit", {"type": "integer", "minimum": 1, "maximum": 200})],
-                ),
-            },
-            "/admin/api/visits/{id}": {
-                "get": _admin(
-                    "visit",
-                    "One visit and its views",
-                    {"200": _json("The visit.", {"type": "object"}), "404": _problem("No such visit.", problem)},
-                    parameters=[_in_path("id")],
-                ),
-            },
-            "/admin/api/visitors": {
-                "get": _admin(
-                    "visitors", "Totals of every visitor", {"200": _json("Totals.", _object(visitors={"type": "array", "items": visitor}))}
-                ),
-            },
-            "/admin/api/sessions/{handle}/end": {
-                "post": _admin(
-                    "revoke",
-                    "End a session",
+            "/gate": {"post": operation("enter", "Pass the gate with an e-mail address", _GATE, body=_FORM, headers=True)},
+            **operator_paths(problem, visitor),
+            **admin_paths(),
+            **mirror_paths(),
+            "/healthz": {"get": operation("alive", "The process is up", {"200": typed("ok", "text/plain")})},
+            "/metrics": {
+                "get": operation(
+                    "metrics",
+                    "What this process counts, for Prometheus; the setting `metrics` says who may read it",
                     {
-                        "200": _json("Ended.", _object(ended={"const": True})),
-                        "403": posted["403"],
-                        "404": _problem("No such session.", problem),
+                        "200": typed("The metrics.", "text/plain"),
+                        "401": problem_body("The token is missing or wrong.", problem),
+                        "403": problem_body("Not asked from this machine.", problem),
+                        "429": problem_body("Asked too often.", problem),
                     },
-                    parameters=[_in_path("handle"), *_own_headers()],
-                ),
+                )
             },
-            "/healthz": {"get": _operation("alive", "The process is up", {"200": _typed("ok", "text/plain")})},
             "/readyz": {
-                "get": _operation(
+                "get": operation(
                     "ready",
                     "The store answers",
-                    {"200": _json("Ready.", {"type": "object"}), "503": _json("Not ready.", {"type": "object"})},
+                    {"200": json_body("Ready.", {"type": "object"}), "503": json_body("Not ready.", {"type": "object"})},
                 )
             },
         },
         "components": {
             "schemas": components,
-            "securitySchemes": {"operator": {"type": "apiKey", "in": "cookie", "name": "operator"}},
+            "securitySchemes": SCHEMES,
         },
     }
 
+
+_REVOKED = object_of(success={"const": True}, ended={"type": "integer"}, signedOut={"type": "boolean"})
 
 _POSTED = {
     "400": "Not JSON in UTF-8.",
@@ -199,19 +224,11 @@ _FORM = {
             "schema": {
                 "type": "object",
                 "required": ["email"],
-                "properties": {"email": {"type": "string"}, "next": {"type": "string"}},
+                "properties": {name: {"type": "string"} for name in ("email", "next", "access_code", "terms")},
             },
         },
     },
 }
-
-
-def _plain(text: str) -> dict[str, Any]:
-    return {"description": text}
-
-
-def _typed(text: str, media_type: str) -> dict[str, Any]:
-    return {"description": text, "content": {media_type: {"schema": {"type": "string"}}}}
 
 
 def _part() -> dict[str, Any]:
@@ -219,68 +236,17 @@ def _part() -> dict[str, Any]:
     return {"description": "The part.", "content": dict.fromkeys(("text/javascript", "application/json", "image/svg+xml"), schema)}
 
 
-def _json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-def _problem(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
-
-
 _GATE = {
-    "303": _plain("Let in; a cookie is set."),
+    "303": plain("Let in, or on to where the mailed code is typed; a cookie is set."),
     **{
-        status: _typed(text, "text/html")
+        status: typed(text, "text/html")
         for status, text in {
             "400": "Not a form.",
-            "403": "The form came from another site, or the way is not safe.",
+            "403": "The form came from another site, the way is not safe, or the gate is not open for this address.",
             "413": "More than an e-mail address.",
-            "422": "Not an e-mail address.",
+            "422": "Not an e-mail address, not the access code, or the terms are not accepted.",
             "429": "Too many tries.",
-            "503": "The store cannot be reached.",
+            "503": "The store or the mail server cannot be reached.",
         }.items()
     },
 }
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _query(name: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": schema or {"type": "string"}}
-
-
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-
-
-def _own_headers() -> list[dict[str, Any]]:
-    return [
-        {"name": header, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for header, text in (
-            ("X-Heartbeat", "`true` makes this a check that extends nothing."),
-            ("X-Stillhere", "Any value: sent by our own client."),
-        )
-    ]
-
-
-def _operation(
-    name: str,
-    summary: str,
-    responses: dict[str, Any],
-    *,
-    body: dict[str, Any] | None = None,
-    headers: bool = False,
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {"operationId": name, "summary": summary, "responses": responses}
-    if headers:
-        operation["parameters"] = _own_headers()
-    if body is not None:
-        operation["requestBody"] = body
-    return operation
-
-
-def _admin(name: str, summary: str, responses: dict[str, Any], *, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    operation = _operation(name, summary, {**responses, "401": _typed("No operator is signed in.", "application/problem+json")})
-    return {**operation, "security": [{"operator": []}], **({"parameters": parameters} if parameters else {})}

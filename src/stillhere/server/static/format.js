@@ -26,6 +26,12 @@ export function duration(ms, { minute = "m" } = {}) {
 }
 
 /**
+ * The same without a second unit that is nothing: "5 m", "1 m 30 s".
+ * @param {number | null | undefined} ms
+ */
+export const brief = ms => duration(ms).replace(/\u00a000\u00a0.$/, "")
+
+/**
  * What is left of a countdown, rounded up so that it shows 0 only when nothing is left.
  * @param {number | null | undefined} ms
  */
@@ -37,7 +43,7 @@ export const remaining = ms => duration(ms == null ? ms : Math.ceil(Math.max(0, 
  */
 export function ago(ms) {
   if (ms == null || !Number.isFinite(ms)) return "–"
-  return ms < SECOND ? "now" : `${duration(ms)}${NBSP}ago`
+  return ms < SECOND ? "now" : `${duration(ms)} ago`
 }
 
 /** @param {number | null | undefined} value 0 to 100 */

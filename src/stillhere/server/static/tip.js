@@ -1,4 +1,4 @@
-// Definitions on hover and focus. A `.term` names its definition with aria-describedby; this shows the same words.
+// Definitions on hover and focus. A `.term` names its definition with aria-describedby, or brings it as data-tip; this shows the same words.
 
 import { byId, setText } from "./dom.js"
 
@@ -6,12 +6,13 @@ const tip = byId("tip")
 
 /** @param {EventTarget | null} target */
 function termOf(target) {
-  return target instanceof Element ? target.closest(".term[aria-describedby]") : null
+  return target instanceof Element ? target.closest(".term[aria-describedby], .term[data-tip]") : null
 }
 
 /** @param {Element} term */
 function show(term) {
-  const words = (term.getAttribute("aria-describedby") ?? "").split(" ").map(id => document.getElementById(id)?.textContent ?? "").join(" ").trim()
+  const brought = term.getAttribute("data-tip")
+  const words = brought ?? (term.getAttribute("aria-describedby") ?? "").split(" ").map(id => document.getElementById(id)?.textContent ?? "").join(" ").trim()
   if (!words) return
   setText(tip, words)
   tip.hidden = false

@@ -1,0 +1,40 @@
+"""The audit log on the command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.table import Table
+
+from stillhere.server.admin.audit import Audit, shown
+from stillhere.server.reports import console, open_manager
+
+if TYPE_CHECKING:
+    from stillhere.archive.audit import AuditEntry
+    from stillhere.server.settings import Settings
+
+
+async def list_audit(settings: Settings, *, limit: int, as_json: bool) -> None:
+    """Write the audit log to standard output, the latest entry first.
+
+    Args:
+        settings: say where it is kept.
+        limit: at most so many entries.
+        as_json: as JSON; otherwise as a table.
+    """
+    async with open_manager(settings) as manager:
+        assert manager.archive is not None  # noqa: S101  # a manager made from a URL has one; this tells the type checker
+        entries, _ = await Audit(manager.archive.audit, manager.clock).entries(limit=limit)
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"entries": [shown(entry) for entry in entries]})).decode() + "\n")
+    else:
+        _show(entries)
+
+
+def _show(entries: list[AuditEntry]) -> None:
+    table = Table("at (UTC)", "operator", "action", "target", "detail", box=None, pad_edge=False)
+    for entry in entries:
+        table.add_row(*(str(value or "") for value in shown(entry).values()))
+    console().print(table if entries else "Operators did nothing yet.")
