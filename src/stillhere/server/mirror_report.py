@@ -1,0 +1,100 @@
+"""Mirrors on the command line: how they stand, what was refused, and what is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stillhere.errors import SettingsError, StillhereError
+from stillhere.server.mirror_routes import MOST_LETTERS, shown, shown_letter
+from stillhere.server.mirroring import Mirroring
+from stillhere.server.reports import open_manager
+from stillhere.server.sweeper import for_ever
+from stillhere.words import even_span, instant
+
+if TYPE_CHECKING:
+    from stillhere.mirrors.drain import Drain
+    from stillhere.mirrors.records import DeadLetter, MirrorState
+    from stillhere.server.settings import Settings
+
+
+async def list_mirrors(settings: Settings, *, as_json: bool) -> None:
+    """Write how the mirrors stand, and their dead letters, to standard output."""
+    async with open_manager(settings) as manager:
+        mirroring = Mirroring(manager, settings)
+        states = await mirroring.states()
+        letters = {drain.mirror.name: await drain.outbox.dead(drain.mirror.name, limit=MOST_LETTERS) for drain in mirroring.drains}
+    if as_json:
+        body = [{**shown(state), "letters": [shown_letter(one) for one in letters[state.name]]} for state in states]
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
+        return
+    _show(states, letters)
+
+
+async def revive(settings: Settings, name: str, letter: str | None, *, drop: bool) -> None:
+    """Try one dead letter of a mirror again, or drop it; without one try the mirror and all its dead letters again.
+
+    Raises:
+        StillhereError: if there is no such mirror, or no such letter.
+    """
+    async with open_manager(settings) as manager:
+        mirroring = Mirroring(manager, settings)
+        drain = mirroring.named(name)
+        if drain is None:
+            known = ", ".join(one.mirror.name for one in mirroring.drains) or "none is set"
+            raise StillhereError(f"there is no mirror {name!r}; there is: {known}")
+        count = await _revive(drain, letter, drop=drop)
+    sys.stdout.write(f"{count} {'dropped' if drop else 'to be tried again'}\n")
+
+
+async def run_mirrors(settings: Settings) -> None:
+    """Tell other systems until SIGTERM or Ctrl-C: beside an application that keeps its sessions by itself.
+
+    Raises:
+        SettingsError: if no mirror is set, or a setting cannot work.
+    """
+    async with open_manager(settings) as manager:
+        mirroring = Mirroring(manager, settings)
+        upkeep = mirroring.upkeep()
+        if not upkeep:
+            raise SettingsError("no mirror is set; see docs/mirrors.md")
+        work = [asyncio.ensure_future(for_ever(one.work, what=one.what, interval_ms=one.interval_ms)) for one in upkeep]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, lambda: [one.cancel() for one in work])
+        sys.stdout.write(f"telling {', '.join(one.mirror.name for one in mirroring.drains) or 'of each day'}\n")
+        sys.stdout.flush()
+        await asyncio.gather(*work, return_exceptions=True)
+        await mirroring.close()
+
+
+async def _revive(drain: Drain, letter: str | None, *, drop: bool) -> int:
+    outbox, name = drain.outbox, drain.mirror.name
+    ids = [letter] if letter is not None else [one.id for one in await outbox.dead(name, limit=MOST_LETTERS)]
+    done = [await outbox.revive(name, one, drop=drop, now=drain.clock()) for one in ids]
+    if letter is not None and not done[0]:
+        raise StillhereError(f"{name} has no dead letter {letter!r}; stillhere mirrors list shows them")
+    if not drop:
+        await outbox.wake(name)
+    return sum(done)
+
+
+def _show(states: list[MirrorState], letters: dict[str, list[DeadLetter]]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    if not states:
+        console.print("No mirror is set; see docs/mirrors.md.")
+        return
+    table = Table("mirror", "state", "waiting", "for", "sent", "dead", "last error", box=None, pad_edge=False)
+    for one in states:
+        cells = (one.name, one.state, str(one.pending), even_span(one.lag_ms), str(one.sent), str(one.dead), one.last_error or "")
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    for name, dead in letters.items():
+        for letter in dead:
+            console.print(Text(f"{name}: {letter.id} after {letter.attempts} attempts at {instant(letter.at)}: {letter.error}"))
