@@ -10,7 +10,8 @@ from stillhere.core.policy import BeatsExtend, Policy
 from stillhere.errors import PolicyError, SettingsError
 from stillhere.http.config import HttpConfig
 from stillhere.server import demo
-from stillhere.server.settings import load_settings, read_duration
+from stillhere.server.options.kinds import read_addresses, read_duration
+from stillhere.server.settings import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,13 @@ def test_a_wrong_value_is_named(flags: dict[str, str], sentence: str) -> None:
     assert str(caught.value).startswith(sentence)
 
 
+def test_a_short_secret_is_told_in_characters_and_not_shown() -> None:
+    """Who chose too short a token reads how long it has to be, and nobody reads it."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"admin_token": "open sesame"})
+    assert str(caught.value) == "admin_token: it needs 16 characters or more, and has 11"
+
+
 def test_several_wrong_values_are_named_together() -> None:
     """One start is enough to learn of all mistakes."""
     with pytest.raises(SettingsError) as caught:
@@ -152,3 +160,25 @@ def test_a_mistyped_variable_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("STILLHERE_IDEL_TIMEOUT", "5m")
     with pytest.raises(SettingsError, match=r"no setting STILLHERE_IDEL_TIMEOUT; did you mean STILLHERE_IDLE_TIMEOUT\?"):
         load_settings({})
+
+
+def test_addresses_are_listed_by_comma_or_in_files(tmp_path: Path) -> None:
+    """A list of addresses is written with commas, and `@` before a path means the patterns in that file; `@firm.example` is no file."""
+    file = tmp_path / "list"
+    file.write_text("# ours\nA@Firm.example\n@*.firm.example", "utf-8")
+    assert read_addresses(f"@firm.example, @{file},b@c.example") == ("@firm.example", "a@firm.example", "@*.firm.example", "b@c.example")
+    assert read_addresses(["@x.example"]) == ("@x.example",)
+    assert read_addresses("") == ()
+    for wrong, sentence in ((f"@{tmp_path}/none", "cannot be read"), ("nobody", "is no address"), (7, "is no address")):
+        with pytest.raises(ValueError, match=sentence):
+            read_addresses(wrong)
+
+
+def test_mail_needs_a_server_and_a_sender() -> None:
+    """Without a server no mail is sent; a server without a sender is refused at start, and its password is in no message."""
+    assert load_settings({}).mailer() is None
+    assert load_settings({"mail_url": "smtp://u:secret@post.example", "mail_from": "room@firm.example"}).mailer() is not None
+    for flags in ({"mail_url": "smtp://u:secret@post.example"}, {"mail_url": "u:secret@post.example", "mail_from": "room@firm.example"}):
+        with pytest.raises(SettingsError) as refused:
+            load_settings(flags).mailer()
+        assert "secret" not in str(refused.value)

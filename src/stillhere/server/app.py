@@ -1,101 +1,172 @@
-"""The program's web application: session routes, gate, dashboard, health."""
+"""The program's web application: session routes, gate, what is behind it, dashboard, health."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
 from stillhere import __version__
 from stillhere.adapters.asgi import SessionMiddleware
+from stillhere.core.lists import read_list
 from stillhere.errors import SettingsError, StoreError
-from stillhere.server.admin import Admin
-from stillhere.server.gate import Gate
+from stillhere.server.admin import Admin, Audit, Tokens
+from stillhere.server.admin.openid import openid_of
+from stillhere.server.content.wiring import GATE, STATIC, Content, is_content, one_by_one, static_routes
+from stillhere.server.demo import sample_part
+from stillhere.server.faults import faults, one_moment
+from stillhere.server.gate import Gate, gate_config
+from stillhere.server.metrics import metrics_part, metrics_paths
+from stillhere.server.mirroring import mirrors_part
 from stillhere.server.openapi import openapi
 from stillhere.server.pages import Pages, SecurityHeaders
+from stillhere.server.parts import Part, Upkeep
+from stillhere.server.querying import routes as querying
 from stillhere.server.site import Site
 from stillhere.server.sweeper import for_ever
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from stillhere.adapters.asgi import App
     from stillhere.http.config import HttpConfig
     from stillhere.manager import SessionManager
+    from stillhere.server.admin.query import Query
+    from stillhere.server.mirroring import Expiring
     from stillhere.server.settings import Settings
-
-Handler = Callable[["Request", Exception], Awaitable[Response]]
 
 logger = logging.getLogger("stillhere")
 
 READY_FOR_MS = 1_000
 """How long an answer about readiness holds."""
 
-UNTOUCHED = ("/static/", "/admin/", "/admin", "/healthz", "/readyz", "/openapi.json", "/lab/cover", "/favicon.ico")
-"""Paths that need no session. The dashboard has its own."""
+AUDIT_INTERVAL_MS = 3_600_000
+"""How often the audit log forgets what is older than its retention."""
+
+UNTOUCHED_WITH_CONTENT = ("/gate/brand/", "/admin/", "/admin", "/healthz", "/readyz", "/openapi.json", "/lab/cover")
+"""Paths that need no session, besides static files. The dashboard has its own."""
+
+UNTOUCHED = (*UNTOUCHED_WITH_CONTENT, "/favicon.ico")
+"""The same if nothing is behind the gate that could have an icon."""
 
 
-def build_app(manager: SessionManager, settings: Settings, *, admin_token: str, demo: bool = False) -> App:
+def build_app(  # all but two by keyword
+    manager: SessionManager,
+    settings: Settings,
+    *,
+    admin_token: str | None,
+    demo: bool = False,
+    sample: bool = False,
+    expiring: Expiring | None = None,
+) -> App:
     """Build the application.
 
     Args:
         manager: the sessions; closed when the application shuts down.
         settings: the program's.
-        admin_token: opens the dashboard.
+        admin_token: opens the dashboard; None if operators sign in otherwise.
         demo: offer the pages to try it on, too.
+        sample: keep sample data alive.
+        expiring: the manager's hook `on_expiring`, if webhooks are to hear of it.
     """
     http = settings.http()
-    assert manager.archive is not None  # noqa: S101  # a manager made from a URL has one; this tells the type checker
-    pages = Pages(site_name=settings.site_name, version=__version__, demo=demo, session_prefix=settings.prefix)
-    admin = Admin(pages, manager, manager.archive, admin_token, http)
-    routes = [*Gate(pages, settings, manager.policy).routes(), *admin.routes(), *_health(manager)]
+    has_content = is_content(settings)
+    assets = STATIC if has_content else "/static"
+    pages = Pages(assets=assets, site_name=settings.site_name, version=__version__, demo=demo, session_prefix=settings.prefix)
+    gate = Gate(pages, gate_config(settings, ask_path=GATE if has_content else "/", assets=assets), manager, settings.mailer())
+    parts = [_upkeep_of(manager, settings), Part(routes=one_by_one(gate.routes()), close=gate.close), _health(manager), _openapi(http)]
+    parts += [metrics_part(manager, settings), mirrors_part(manager, settings, expiring)]
+    if sample:
+        parts.append(sample_part(manager))
     if demo:
-        routes += Site(pages, manager).routes()
+        parts.append(Part(routes=Site(pages, manager).routes()))
+    parts.append(_dashboard(manager, settings, pages, admin_token, [query for part in parts for query in part.queries]))
+    routes = [route for part in parts for route in part.routes]
+    _refuse_collisions(routes, http)
+    site = Starlette(
+        routes=[*routes, *static_routes(assets)],
+        exception_handlers=faults(pages),
+        lifespan=_lifespan(parts),
+    )
+    untouched = (*(UNTOUCHED_WITH_CONTENT if has_content else UNTOUCHED), *metrics_paths(settings), f"{assets}/")
+    middleware = SessionMiddleware(site, manager, http, untouched=untouched, when_down=lambda error: one_moment(pages, error.retry_after))
+    pages.share(client_url=middleware.endpoints.client_url)
+    if has_content:
+        content = Content(settings, pages, middleware.endpoints.client_url, site.routes)
+        site.mount("", content.app)
+        parts.append(Part(close=content.close))
+    return SecurityHeaders(middleware)
+
+
+def _upkeep_of(manager: SessionManager, settings: Settings) -> Part:
+    upkeep = [Upkeep("sweep", manager.sweep, settings.sweep_interval)]
+    if manager.archive is not None and manager.archive.archiver is not None:
+        upkeep.append(Upkeep("archive", manager.archive.catch_up, settings.archive_interval))
+    archive = manager.archive
+    if archive is not None:
+        upkeep.append(Upkeep("summary of days", lambda: archive.summarise(now=manager.clock()), settings.sweep_interval))
+    return Part(upkeep=upkeep, close=manager.close)
+
+
+def _dashboard(manager: SessionManager, settings: Settings, pages: Pages, admin_token: str | None, queries: list[Query]) -> Part:
+    assert manager.archive is not None  # noqa: S101  # a manager made from a URL has one; this tells the type checker
+    viewer_token = settings.viewer_token.get_secret_value() if settings.viewer_token else None
+    audit = Audit(manager.archive.audit, manager.clock, retention=settings.audit_retention)
+    manager.archive.internal = read_list(settings.internal_visitors).patterns
+    asked = querying(manager, manager.archive, settings)
+    admin = Admin(
+        pages=pages,
+        manager=manager,
+        archive=manager.archive,
+        http=settings.http(),
+        audit=audit,
+        tokens=Tokens(admin_token, viewer_token),
+        openid=openid_of(settings),
+        queries=[*asked, *queries],
+        site_name=settings.site_name,
+        zone=settings.zone,
+    )
+    return Part(routes=admin.routes(), upkeep=[Upkeep("audit log", audit.upkeep, AUDIT_INTERVAL_MS)], close=admin.close)
+
+
+def _openapi(http: HttpConfig) -> Part:
     document = msgspec.json.encode(openapi(http))
 
     async def openapi_json(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
         return Response(document, media_type="application/json")
 
-    routes.append(Route("/openapi.json", openapi_json))
-    _refuse_collisions(routes, http)
+    return Part(routes=[Route("/openapi.json", openapi_json)])
 
+
+def _lifespan(parts: list[Part]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(manager.close)
-            closing.push_async_callback(admin.close)
-            upkeep = [for_ever(manager.sweep, what="sweep", interval_ms=settings.sweep_interval)]
-            if manager.archive is not None and manager.archive.archiver is not None:
-                upkeep.append(for_ever(manager.archive.catch_up, what="archive", interval_ms=settings.archive_interval))
-            for work in upkeep:
-                closing.push_async_callback(_cancel, asyncio.create_task(work))
+            for part in parts:
+                if part.close is not None:
+                    closing.push_async_callback(part.close)
+            for part in parts:
+                for upkeep in part.upkeep:
+                    work = for_ever(upkeep.work, what=upkeep.what, interval_ms=upkeep.interval_ms)
+                    closing.push_async_callback(_cancel, asyncio.create_task(work))
             yield
 
-    site = Starlette(
-        routes=[*routes, Mount("/static", StaticFiles(packages=[("stillhere.server", "static")]))],
-        exception_handlers={404: _not_found(pages), 405: _not_allowed(pages), StoreError: _store_down(pages)},
-        lifespan=lifespan,
-    )
-    middleware = SessionMiddleware(site, manager, http, untouched=UNTOUCHED, when_down=lambda error: _one_moment(pages, error.retry_after))
-    pages.share(client_url=middleware.endpoints.client_url)
-    return SecurityHeaders(middleware)
+    return lifespan
 
 
-def _refuse_collisions(routes: list[Route], http: HttpConfig) -> None:
-    taken = {route.path for route in routes}
+def _refuse_collisions(routes: list[BaseRoute], http: HttpConfig) -> None:
+    taken = {route.path for route in routes if isinstance(route, Route)}
     for path in http.paths():
-        if path in taken or path.startswith(("/static/", "/admin/")) or any(own.startswith(f"{http.prefix}/") for own in taken):
+        if path in taken or path.startswith(("/static/", "/admin/", "/gate/")) or any(own.startswith(f"{http.prefix}/") for own in taken):
             raise SettingsError(f"the session route {path} would hide a page of the program; choose another prefix or path")
 
 
@@ -134,7 +205,7 @@ class Readiness:
             return self._is_ready
 
 
-def _health(manager: SessionManager) -> list[Route]:
+def _health(manager: SessionManager) -> Part:
     is_ready = Readiness(manager)
 
     async def alive(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
@@ -145,33 +216,4 @@ def _health(manager: SessionManager) -> list[Route]:
             return JSONResponse({"ready": True}, headers={"cache-control": "no-store"})
         return JSONResponse({"ready": False}, 503, headers={"cache-control": "no-store", "retry-after": "2"})
 
-    return [Route("/healthz", alive), Route("/readyz", ready)]
-
-
-def _not_found(pages: Pages) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature is Starlette's
-        return pages.error(404, "Nothing here", "This address leads nowhere. Begin at the front page.")
-
-    return answer
-
-
-def _not_allowed(pages: Pages) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:
-        response = pages.error(405, "Not this way", f"This address does not answer {request.method}.")
-        if isinstance(error, HTTPException) and error.headers:
-            response.headers.update(error.headers)
-        return response
-
-    return answer
-
-
-def _store_down(pages: Pages) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature is Starlette's
-        return _one_moment(pages, error.retry_after if isinstance(error, StoreError) else 2)
-
-    return answer
-
-
-def _one_moment(pages: Pages, retry_after: int) -> Response:
-    why = "The session store cannot be reached. Nobody is signed out; try again shortly."
-    return pages.error(503, "One moment", why, retry_after=retry_after)
+    return Part(routes=[Route("/healthz", alive), Route("/readyz", ready)])

@@ -18,6 +18,8 @@ _POLICY: Final = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
+START: Final = ("/", "Go to the start")
+
 _HEADERS: Final = (
     (b"content-security-policy", _POLICY.encode("ascii")),
     (b"x-content-type-options", b"nosniff"),
@@ -30,7 +32,7 @@ class Pages:
     """Renders the site's templates.
 
     Args:
-        shared: variables that every template gets.
+        shared: variables that every template gets. `assets`, where styles and scripts are, is `/static` unless it is given.
     """
 
     def __init__(self, **shared: object) -> None:
@@ -42,7 +44,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.share(**shared)
+        self.share(**{"assets": "/static", **shared})
 
     def share(self, **variables: object) -> None:
         """Give every template some more variables."""
@@ -53,9 +55,11 @@ class Pages:
         html = self._environment.get_template(template).render(status=status, **variables)
         return HTMLResponse(html, status, headers={"cache-control": "private, no-cache", "vary": "Cookie"})
 
-    def error(self, status: int, title: str, advice: str, *, retry_after: int | None = None) -> HTMLResponse:
-        """Render an error page: what happened, what to do, and after how many seconds it makes sense."""
-        response = self.show("error.html", status=status, title=title, detail=advice, retry_after=retry_after)
+    def error(
+        self, status: int, title: str, advice: str, *, retry_after: int | None = None, start: tuple[str, str] = START
+    ) -> HTMLResponse:
+        """Render an error page: what happened, what to do, after how many seconds it makes sense, and where to go on and its name."""
+        response = self.show("error.html", status=status, title=title, detail=advice, retry_after=retry_after, start=start)
         response.headers["cache-control"] = "private, no-store"
         if retry_after is not None:
             response.headers["retry-after"] = str(retry_after)

@@ -20,6 +20,7 @@ from rich.markup import escape
 from stillhere.errors import SettingsError
 from stillhere.manager import SessionManager
 from stillhere.server.app import build_app
+from stillhere.server.mirroring import Expiring
 from stillhere.stores import shown
 
 if TYPE_CHECKING:
@@ -43,12 +44,13 @@ GC_THRESHOLD = 50_000
 """Objects between two looks of the garbage collector; with Python's own 700 it takes a tenth of every beat."""
 
 
-def run(settings: Settings, *, demo: bool) -> None:
+def run(settings: Settings, *, demo: bool, sample: bool = False) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         settings: the program's.
         demo: offer the demo's pages.
+        sample: keep sample data alive.
 
     Raises:
         SettingsError: if a setting cannot work, or the port is taken.
@@ -59,10 +61,11 @@ def run(settings: Settings, *, demo: bool) -> None:
     settings = settings.model_copy(update={"streams_per_process": _room_for(settings.streams_per_process)})
     policy, http = settings.policy(), settings.http()
     listener = _listen(settings.host, settings.port)
-    manager = SessionManager(settings.store, policy=policy, archive=settings.archive, retention=settings.retention)
-    token = settings.admin_token.get_secret_value() if settings.admin_token else secrets.token_urlsafe(24)
+    expiring = Expiring()
+    manager = SessionManager(settings.store, policy=policy, archive=settings.archive, retention=settings.retention, on_expiring=expiring)
+    token = _admin_token(settings)
     config = uvicorn.Config(
-        build_app(manager, settings, admin_token=token, demo=demo),
+        build_app(manager, settings, admin_token=token, demo=demo, sample=sample, expiring=expiring),
         access_log=False,
         log_level="warning",
         proxy_headers=False,  # forwarded headers are judged by `http/origin.py`, by the list of trusted proxies
@@ -84,6 +87,13 @@ def run(settings: Settings, *, demo: bool) -> None:
     gc.set_threshold(GC_THRESHOLD)
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve([listener]))
+
+
+def _admin_token(settings: Settings) -> str | None:
+    """Tell the token that opens the dashboard: the one that is set, or one for this run; None where operators sign in at a provider."""
+    if settings.admin_token is not None:
+        return settings.admin_token.get_secret_value()
+    return None if settings.admin_issuer else secrets.token_urlsafe(24)
 
 
 def _room_for(streams: int) -> int:
@@ -116,10 +126,12 @@ def _greet(settings: Settings, listener: socket.socket, *, token: str | None, de
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]stillhere[/] is listening at [bold]{base}[/], keeping sessions in {escape(shown(settings.store))}")
-    rows = {"gate": f"{base}/", "dashboard": f"{base}/admin", "sessions": f"{base}{prefix}"}
+    content = settings.folder or settings.upstream
+    gate = {"gate": f"{base}/"} if content is None else {"gate": f"{base}/gate", "behind it": f"{base}/  ({content})"}
+    rows = {**gate, "dashboard": f"{base}/admin", "sessions": f"{base}{prefix}"}
     if demo:
         rows |= {"page": f"{base}/confidential", "lab": f"{base}/lab"}
     for name, url in rows.items():
-        console.print(f"  {name:<10} {url}")
+        console.print(f"  {name:<10} {escape(url)}")
     if token is not None:
         console.print(f"  admin token for this run: [bold]{token}[/]  (set STILLHERE_ADMIN_TOKEN to choose it)")
