@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { minify } from "terser"
 import { pack, readExtras } from "./dist.mjs"
-import { initial } from "./src/machine.js"
+import { inner } from "./names.mjs"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
 const target = here("../src/stillhere/http/static/")
 /** Optional parts: file and its one function, which is the default of what a script tag loads. */
-const PARTS = { tagging: "tagRequests", media: "watchMedia", frames: "watchFrames" }
+const PARTS = { tagging: "tagRequests", media: "watchMedia", frames: "watchFrames", heat: "createHeat", tokens: "keepTokens", logout: "logoutAtProvider" }
 const { version, license } = JSON.parse(await readFile(here("package.json"), "utf8"))
 /** What is aimed at; `docs/client.md` says how far we are. */
 const GOAL = { "with dialog": 5_500, "engine alone": 3_000 }
@@ -30,10 +30,6 @@ const tightCss = {
   },
 }
 
-/** What only the machine itself calls by name; the rest of its state goes by the names of the wire. */
-const open = ["options", "view", "effects", "at", "seq", "visibleMs", "activeMs", "failures"]
-const inner = Object.keys(initial({ view: "" })).filter((name) => !open.includes(name))
-
 /** @param {import("esbuild").BuildOptions} options */
 async function bundle(options) {
   const { outputFiles = [] } = await build({
@@ -45,7 +41,7 @@ async function bundle(options) {
     legalComments: "none",
     write: false,
     plugins: [tightCss],
-    mangleProps: RegExp(`^(${inner.join("|")})$`),
+    mangleProps: inner,
     ...options,
   })
   // esbuild bundles and renames, terser finds 4 % more.
@@ -69,11 +65,11 @@ for (const [name, start] of Object.entries(PARTS)) {
   shipped[`client/${name}.js`] = await bundle({ stdin: { contents, resolveDir: here(".") }, format: "esm" })
 }
 for (const [name, text] of Object.entries(await readExtras())) shipped["client/" + name] = Buffer.from(text)
-const alone = `import { run } from "./src/engine.js"; window.stillhere = { start: run }`
+const alone = `import { start } from "./src/beats.js"; window.stillhere = { start }`
 const engine = await bundle({ stdin: { contents: alone, resolveDir: here(".") } })
 
 const [verb, folder] = process.argv.slice(2)
-if (verb === "--dist") await pack(folder, shipped, inner, [tightCss])
+if (verb === "--dist") await pack(folder, shipped, [tightCss])
 else if (verb === "--check") {
   for (const [name, code] of Object.entries(shipped)) {
     const there = await readFile(target + name).catch(() => Buffer.alloc(0))
@@ -84,7 +80,7 @@ else if (verb === "--check") {
 } else {
   await mkdir(target + "client", { recursive: true })
   for (const [name, code] of Object.entries(shipped)) await writeFile(target + name, code)
-  await pack(here("dist"), shipped, inner, [tightCss])
+  await pack(here("dist"), shipped, [tightCss])
 }
 
 /** @type {(name: string, code: Buffer, goal?: number) => void} */

@@ -7,6 +7,7 @@ import { copyFile, cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/p
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { inner } from "./names.mjs"
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -21,14 +22,14 @@ export async function readExtras() {
 /**
  * @param {string} dist  the folder, which is emptied first
  * @param {Record<string, Uint8Array>} scripts  for a script tag, by file
- * @param {string[]} inner  properties that only our own modules call by name
  * @param {import("esbuild").Plugin[]} plugins
  */
-export async function pack(dist, scripts, inner, plugins) {
+export async function pack(dist, scripts, plugins) {
   await rm(dist, { recursive: true, force: true })
   await mkdir(join(dist, "client"), { recursive: true })
   const sources = await readdir(here("src"), { recursive: true })
-  await build({
+  /** @type {import("esbuild").BuildOptions} */
+  const common = {
     entryPoints: sources.filter((name) => name.endsWith(".js") && name !== "auto.js").map((name) => here("src/" + name)),
     outdir: dist,
     outbase: here("src"),
@@ -36,12 +37,12 @@ export async function pack(dist, scripts, inner, plugins) {
     minify: true,
     target: "es2020",
     charset: "utf8",
-    sourcemap: true,
     plugins,
-    mangleProps: RegExp(`^(${inner.join("|")})$`),
-    // Built one by one, the modules still have to agree.
-    mangleCache: Object.fromEntries(inner.map((name, n) => [name, "_" + n.toString(36)])),
-  })
+    mangleProps: inner,
+  }
+  // Built one by one, the modules still have to agree on names; the best ones are found when all are seen at once.
+  const { mangleCache } = await build({ ...common, bundle: true, external: ["react"], mangleCache: {}, write: false })
+  await build({ ...common, sourcemap: true, mangleCache })
   for (const [name, code] of Object.entries(scripts)) await writeFile(join(dist, name), code)
   await cp(here("src/texts"), join(dist, "texts"), { recursive: true })
   for (const name of ["SessionHeartbeat.astro", "astro.d.ts"]) await copyFile(here("src/" + name), join(dist, name))

@@ -15,7 +15,7 @@ const FRAMEWORKS = ["react", "react-dom", "rxjs", "@angular/*"]
 
 /** What to import, what that is, what it needs. @type {[string, string, string][]} */
 const OURS = [
-  [`export { run } from "stillhere/dist/engine.js"`, "stillhere: beats, activity, tabs", ""],
+  [`export { start } from "stillhere/beats"`, "stillhere/beats: beats, activity, tabs", ""],
   [`export { start } from "stillhere/headless"`, "stillhere/headless: and offline, push, ending", ""],
   [`export { start } from "stillhere"`, "stillhere: and the dialog", ""],
   [`export { useHeartbeat } from "stillhere/react"`, "stillhere/react: useHeartbeat", "React"],
@@ -37,8 +37,6 @@ const manifest = JSON.parse(readFileSync(here("package.json"), "utf8"))
 /** @param {string} contents */
 async function measure(contents) {
   const { outputFiles } = await build({
-    // Without its exports map ours can be measured from any of its modules.
-    alias: { "stillhere/dist": join(scratch, "node_modules/stillhere/dist") },
     stdin: { contents, resolveDir: scratch },
     bundle: true,
     minify: true,

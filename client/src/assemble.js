@@ -1,7 +1,7 @@
 /**
  * The whole client: the engine with its parts. The looks are given, or left out.
  *
- * @import { Options, Saying, Session, UI } from "./types.js"
+ * @import { Answer, Options, Saying, Session, UI } from "./types.js"
  */
 import { run } from "./engine.js"
 import { createEnding } from "./ending.js"
@@ -22,10 +22,15 @@ import { createVeil } from "./veil.js"
 export const assemble = (createUI) => (options = {}) => {
   /** @type {AbortController | undefined} */
   let stopped
-  const session = run({ stretch: isSaving(), ...options }, ({ name, say, hear }) => {
+  const session = run({ stretch: isSaving(), ...options }, ({ name, say, dispatch, tell }) => {
     const { endpoint = "/session" } = options
     const ui = options.dialog === false ? undefined : createUI?.(say, options)
     const queue = createQueue(name)
+    const hear = (/** @type {Answer} */ answer) => {
+      const event = /** @type {const} */ ({ type: "heard", answer, ageMs: 0 })
+      tell(event)
+      dispatch(event)
+    }
     const push = options.push === false ? undefined : receive(endpoint + "/events", hear, () => say("check"))
     stopped = new AbortController()
     const veil = createVeil()
@@ -44,7 +49,7 @@ export const assemble = (createUI) => (options = {}) => {
       title: ui?.title,
       keep: queue.keep,
       owed: queue.owed,
-      drop: queue.drop,
+      forget: queue.forget,
       state: ({ absoluteInMs }) => queue.meet(absoluteInMs),
       will: createWill(options.beatPath ?? endpoint + "/beat"),
       refreshed() {
@@ -59,9 +64,9 @@ export const assemble = (createUI) => (options = {}) => {
         if (staysAfterEnd) veil.lift()
       },
       redirect: ending.redirect,
-      freeze: push?.close,
       close(type) {
         push?.close()
+        if (type === "freeze") return
         leaving?.abort()
         if (type === "pagehide" && !staysAfterEnd) veil.cover()
       },

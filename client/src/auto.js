@@ -9,7 +9,7 @@ import { start } from "./index.js"
 function optionsOf({ src, dataset: data }) {
   return {
     // The script lives beside the routes, so a changed prefix needs no configuration.
-    endpoint: data.endpoint ?? new URL(".", src).pathname.replace(/\/$/, ""),
+    endpoint: data.endpoint ?? new URL(".", src).pathname.slice(0, -1),
     interval: Number(data.interval) || undefined,
     activityWindow: Number(data.activityWindow) || undefined,
     notice: data.notice ? Number(data.notice) : undefined,
@@ -23,21 +23,22 @@ function optionsOf({ src, dataset: data }) {
 }
 
 /**
- * Optional parts, for whose attribute the tag asks, come from beside the script.
+ * Optional parts, for whose attribute the tag asks, come from beside the script. What they give is promised by their name.
  * @param {HTMLScriptElement} script
  * @param {Session} session
  */
 function attachParts({ src, dataset: data }, session) {
-  const attach = async (/** @type {string} */ name, /** @type {string | undefined} */ prefix) =>
-    prefix === undefined || (await import(new URL(`client/${name}.js`, src).href)).default(session, { ...given, prefix })
+  const attach = (/** @type {string} */ name, /** @type {string | undefined} */ prefix) => {
+    if (prefix !== undefined) api[name] = import(new URL(`client/${name}.js`, src).href).then((part) => part.default(session, { ...given, prefix }))
+  }
   attach("tagging", data.tagRequests)
-  attach("media", data.media)
-  attach("frames", data.frames)
+  for (const name of ["media", "frames", "heat", "tokens"]) attach(name, data[name])
+  attach("logout", data.logoutAtProvider)
 }
 
 const script = /** @type {HTMLScriptElement | null} */ (document.currentScript)
 const given = script?.src ? optionsOf(script) : {}
-/** @type {{ start: typeof start, session?: Session }} */
+/** @type {{ start: typeof start, session?: Session, [part: string]: any }} */
 const api = {
   start(options) {
     const session = start({ ...given, ...options })
@@ -48,7 +49,8 @@ const api = {
     return (api.session = session)
   },
 }
-if (!("stillhere" in window)) {
-  Object.assign(window, { stillhere: api })
+const page = /** @type {any} */ (window)
+if (!page.stillhere) {
+  page.stillhere = api
   if (script?.src && script.dataset.manual === undefined) api.start()
 }

@@ -23,11 +23,29 @@ export function createDialog(say, options = {}) {
   const { texts: replaced, endpoint = "/session" } = options
   /** @type {Texts} */
   let texts = { ...TEXTS, ...replaced }
-  const { host, dialog, toast, card, dial, title, body, spoken, status, primary, secondary } = build()
+  const host = make("stillhere-dialog")
+  // Ticking seconds are for the eye only; `spoken` is for the ear.
+  const dial = make("div", { id: "dial", "aria-hidden": "true" })
+  const title = make("h2", { id: "title" })
+  const body = make("p", { id: "body" })
+  const spoken = make("p", { id: "spoken", "aria-live": "polite" })
+  const status = make("p", { id: "status", role: "status" })
+  const secondary = make("button", { id: "secondary" })
+  const primary = make("button", { id: "primary" })
+  const card = make("div", { id: "card" }, dial, make("div", {}, title, body, spoken, status), make("footer", {}, secondary, primary))
+  const dialog = make("dialog", { role: "alertdialog", "aria-labelledby": "title", "aria-describedby": "body" })
+  const toast = make("div", { id: "toast", role: "alert", popover: "manual" })
+  const root = host.attachShadow({ mode: "open" })
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync(css)
+  root.adoptedStyleSheets = [sheet]
+  root.append(dialog, toast)
+
   const hints = createHints(endpoint + "/client/dot.svg")
   let mode = NONE
   let watch = new AbortController()
-  let ticking = 0
+  /** @type {any} */
+  let ticking
   let totalMs = 0
   let until = 0
   /** Title, sentence, first button, and what else is to be said. @type {() => (string | undefined)[]} */
@@ -54,8 +72,9 @@ export function createDialog(say, options = {}) {
     dial.style.setProperty("--left", String(leftMs / totalMs))
     hints.show(dial.textContent)
     // Said each minute, and each 20 seconds in the last one: a voice that counts seconds drowns the rest.
+    /** @type {[number, string]} */
     const [n, unit] = seconds > 60 ? [Math.ceil(seconds / 60), "minute"] : [Math.ceil(seconds / 20) * 20, "second"]
-    const paced = new Intl.NumberFormat(texts.lang, { style: "unit", unit, unitDisplay: "long" }).format(n)
+    const paced = n.toLocaleString(texts.lang, { style: "unit", unit, unitDisplay: "long" })
     if (spoken.textContent !== paced) spoken.textContent = paced
   }
   const hide = () => {
@@ -71,7 +90,7 @@ export function createDialog(say, options = {}) {
       element.style.filter = ""
     }
   }
-  const seal = () => {
+  const sealPage = () => {
     for (const child of (host.parentElement ?? document.documentElement).children) {
       const element = /** @type {HTMLElement} */ (child)
       if (element === host || element.inert) continue
@@ -103,11 +122,11 @@ export function createDialog(say, options = {}) {
 
   return {
     hide,
-    seal,
+    sealPage,
     title: hints.title,
     warn({ expiresInMs, canExtend, failures }) {
       const next = canExtend ? WARN : FINAL
-      const leftMs = Number(expiresInMs)
+      const leftMs = /** @type {number} */ (expiresInMs)
       until = performance.now() + leftMs
       words = () => [
         ...(canExtend ? [texts.title, texts.body, texts.stay] : [texts.finalTitle, texts.finalBody, texts.ok]),
@@ -117,7 +136,7 @@ export function createDialog(say, options = {}) {
       if (!mode) {
         watch = new AbortController()
         for (const type of ["focus", "blur", "visibilitychange"]) addEventListener(type, tick, watch)
-        ticking = Number(setInterval(tick, 1e3))
+        ticking = setInterval(tick, 1e3)
         dialog.append(card)
         document.documentElement.append(host)
         dialog.showModal()
@@ -148,44 +167,23 @@ export function createDialog(say, options = {}) {
       toast.showPopover?.()
       // Who is about to copy a text must not press a button instead.
       if (!leave || isUnsaved) return
-      seal()
+      sealPage()
       primary.focus()
     },
   }
 }
 
 /**
- * @param {string} tag
+ * @template {string} Tag
+ * @param {Tag} tag
  * @param {Record<string, string>} [attributes]
  * @param {Node[]} children
- * @returns {any}
+ * @returns {Tag extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Tag] : HTMLElement}
  */
 function make(tag, attributes, ...children) {
+  /** @type {any} */
   const element = document.createElement(tag)
   for (const name in attributes) element.setAttribute(name, attributes[name])
   element.append(...children)
   return element
-}
-
-/** @returns {Record<"card" | "title" | "body" | "spoken" | "status" | "dial" | "host" | "toast", HTMLElement>
- *    & { dialog: HTMLDialogElement, primary: HTMLButtonElement, secondary: HTMLButtonElement }} */
-function build() {
-  const host = make("stillhere-dialog")
-  const root = host.attachShadow({ mode: "open" })
-  const sheet = new CSSStyleSheet()
-  sheet.replaceSync(css)
-  root.adoptedStyleSheets = [sheet]
-  // Ticking seconds are for the eye only; `spoken` is for the ear.
-  const dial = make("div", { id: "dial", "aria-hidden": "true" })
-  const title = make("h2", { id: "title" })
-  const body = make("p", { id: "body" })
-  const spoken = make("p", { id: "spoken", "aria-live": "polite" })
-  const status = make("p", { id: "status", role: "status" })
-  const secondary = make("button", { id: "secondary" })
-  const primary = make("button", { id: "primary" })
-  const card = make("div", { id: "card" }, dial, make("div", {}, title, body, spoken, status), make("footer", {}, secondary, primary))
-  const dialog = make("dialog", { role: "alertdialog", "aria-labelledby": "title", "aria-describedby": "body" })
-  const toast = make("div", { id: "toast", role: "alert", popover: "manual" })
-  root.append(dialog, toast)
-  return { host, dialog, toast, card, dial, title, body, spoken, status, primary, secondary }
 }

@@ -98,7 +98,7 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
     if (isKept()) return ui?.notice(over, leave, true)
     if (isAsking || !leaveTo) return
     isAsking = true
-    ui?.seal()
+    ui?.sealPage()
     const { status } = await fetch(options.endpoint ?? "/session").catch(() => ({ status: 0 }))
     isAsking = false
     if (status === 200) location.reload()
@@ -107,7 +107,7 @@ export function createEnding(name, options, ui, isUnsaved = () => false) {
   /** Another tab shows the notice. @param {AbortSignal} signal */
   const follow = async (signal) => {
     for (const type of ["focus", "visibilitychange"]) addEventListener(type, () => document.hidden || turn(), { signal })
-    ui?.seal()
+    ui?.sealPage()
     // Of two windows side by side the one that is looked at may not have got it.
     if (!document.hasFocus()) return
     await pause(options.notice ?? 2_500, signal)

@@ -3,6 +3,7 @@
  *
  * @import { Event, Host, Options, Over, Parts, Saying, Session, Snapshot } from "./types.js"
  */
+import { createBus } from "./bus.js"
 import { createClock } from "./clock.js"
 import { initial, look, step } from "./machine.js"
 import { listen } from "./sources.js"
@@ -36,7 +37,7 @@ function create(options, createParts) {
   /** @type {Over | undefined} */
   let over
   /** @type {Parts} */
-  let parts = {}
+  const parts = {}
 
   /** @returns {Snapshot} */
   const snapshot = () => ({ ...look(state, clock()), tab })
@@ -45,14 +46,18 @@ function create(options, createParts) {
     emit(type, type === "error" ? Object.assign(new Error(), detail) : detail)
   }
 
-  let timer = 0
+  /** @type {any} */
+  let timer
   const perform = (/** @type {any} */ effect) => {
-    const { type, detail } = effect
+    const { type, detail, body } = effect
     if (type === "timer") {
       clearTimeout(timer)
-      timer = Number(setTimeout(say, Math.ceil(effect.at - clock()), type))
-    } else if (type in voice) voice[/** @type {"beacon"} */ (type)](effect, state.failures)
-    else {
+      timer = setTimeout(say, Math.ceil(effect.at - clock()), type)
+    } else if (type in voice) {
+      // Who measures something adds it.
+      emit("body", body)
+      voice[/** @type {"beacon"} */ (type)](effect, state.failures)
+    } else {
       // What one was refused for the others needn't be.
       if (type === "error" && !/^4(?!29)/.test(detail.status)) tabs.tell({ type: "waits", ...detail })
       if (type === "ended") {
@@ -71,10 +76,10 @@ function create(options, createParts) {
     if (type === "restored" || type === "timer") {
       // The page that stood here meanwhile may give the name back later than this.
       tabId()
-      tabs.join()
+      tabs.enter()
     }
     sources.follow()
-    sources.flush()
+    sources.flushInput()
     if (queue.push([event, clock()]) > 1) return
     for (; queue[0]; queue.shift()) {
       attempt(() => {
@@ -83,12 +88,11 @@ function create(options, createParts) {
         for (const effect of effects) attempt(() => perform(effect))
       })
     }
-    if (type === "pagehide" || type === "stop") {
+    if (type === "pagehide" || type === "stop" || type === "freeze") {
       parts.close?.(type)
-      tabId(tab)
+      tabs.leave()
+      if (type !== "freeze") tabId(tab)
     }
-    if (type === "freeze") parts.freeze?.()
-    if (type === "pagehide" || type === "stop" || type === "freeze") tabs.leave()
   }
   const say = (/** @type {Saying} */ type) => {
     dispatch({ type })
@@ -99,8 +103,8 @@ function create(options, createParts) {
   /** @type {(() => void)[]} */
   const undo = []
   const tabs = joinTabs(name, dispatch)
-  const sources = listen(dispatch, clock, randomId)
-  const voice = createVoice({ options, tab, tabs, sources, clock, emit, dispatch, parts: () => parts })
+  const sources = listen(dispatch, clock)
+  const voice = createVoice({ options, tab, tabs, sources, clock, emit, dispatch, parts })
   /** @type {Session} */
   const session = {
     state: snapshot,
@@ -130,12 +134,7 @@ function create(options, createParts) {
   on("ended", options.onSessionExpired)
   on("refreshed", options.onRefreshed)
   on("error", options.onError)
-  const hear = (/** @type {import("./types.js").Answer} */ answer) => {
-    const event = /** @type {const} */ ({ type: "heard", answer, ageMs: 0 })
-    tabs.tell(event)
-    dispatch(event)
-  }
-  parts = createParts?.({ name, say, hear }) ?? parts
+  Object.assign(parts, createParts?.({ name, say, dispatch, tell: tabs.tell }))
   sources.begin()
   return session
 }
@@ -145,21 +144,6 @@ function attempt(run) {
   try {
     run()
   } catch (error) {
-    setTimeout(() => {
-      throw error
-    })
-  }
-}
-
-/** The browser's own event target: a listener that throws is reported there and harms nobody else. */
-function createBus() {
-  const bus = new EventTarget()
-  return {
-    emit: (/** @type {string} */ name, /** @type {unknown} */ detail) => bus.dispatchEvent(new CustomEvent(name, { detail })),
-    on(/** @type {string} */ name, /** @type {((detail: any) => void) | undefined} */ fn) {
-      const handle = (/** @type {any} */ event) => fn?.(event.detail)
-      bus.addEventListener(name, handle)
-      return () => bus.removeEventListener(name, handle)
-    },
+    reportError(error)
   }
 }

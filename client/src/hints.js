@@ -21,7 +21,8 @@ export function createHints(icon) {
       if (document.title !== written) document.title = written
       if (!isAway === !dot.parentNode) return
       if (isAway) {
-        icons = [...document.querySelectorAll("link")].flatMap((link) => (link.relList.contains("icon") ? [[link, link.rel]] : []))
+        const found = /** @type {NodeListOf<HTMLLinkElement>} */ (document.querySelectorAll("link[rel~=icon i]"))
+        icons = [...found].map((link) => [link, link.rel])
         // Without an icon of its own, a page may allow no pictures at all.
         if (icons[0]) document.head.append(dot)
       } else dot.remove()

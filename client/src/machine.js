@@ -36,8 +36,8 @@
  * @import { Answer, Effect, Event } from "./types.js"
  * @import { Draft, State } from "./state.js"
  */
-import { SLACK, TICK, advance, does, draft, lag, look } from "./state.js"
-import { AGAIN, BEAT, CHECK, END, EXTEND, LEAVE, answered, ask, finish, heard, message, speak, unwarn, want, warn } from "./talk.js"
+import { TICK, advance, does, draft, lag, look } from "./state.js"
+import { AGAIN, BEAT, CHECK, END, EXTEND, LEAVE, answered, ask, finish, heard, message, speak, unwarn, waitUntil, want, warn } from "./talk.js"
 export { countdown, initial, look } from "./state.js"
 
 /** An answer older than this is not shown as a warning: another tab may have moved the deadline. */
@@ -65,13 +65,14 @@ export function step(state, event, now) {
   }
   const s = { ...state, effects: [] }
   if (advance(s, now)) {
-    unwarn(s)
-    ask(s, BEAT)
+    if (s.onScreen) {
+      unwarn(s)
+      ask(s, BEAT)
+      // All tabs wake from sleep at once; those that follow let one ask first.
+    } else if (type === "timer") waitUntil(s, s.at + lag(s))
   }
-  // All tabs wake from sleep at once; those that follow let one ask first.
-  if (type === "timer" && !s.onScreen && s.at > s.timerAt + SLACK) s.retryAt = Math.max(s.retryAt, s.at + lag(s))
   // A tab that runs another version of this may say what we don't know.
-  const record = /** @type {((s: Draft, event: Event) => void) | undefined} */ (EVENTS[type])
+  const record = /** @type {any} */ (EVENTS)[type]
   record?.(s, event)
   if (!s.phase) settle(s)
   if (type === "timer" && s.onScreen) {
@@ -88,10 +89,10 @@ export function step(state, event, now) {
 /** The outcome of a message of ours, unless a new view has forgotten it. @param {Draft} s @param {any} event */
 const outcome = (s, event) => event.body === s.inFlight && heard(s, event)
 
-/** What each event records. @type {{ [T in Event["type"]]: (s: Draft, event: Extract<Event, { type: T }>) => unknown }} */
+/** What each event records, if it does. @type {{ [T in Exclude<Event["type"], "timer" | "freeze">]: (s: Draft, event: Extract<Event, { type: T }>) => unknown }} */
 const EVENTS = {
   visible(s, { view }) {
-    if (s.hasLeft && s.at - s.leftAt > VISIT_GAP) renew(s, view)
+    if (s.leftAt && s.at - s.leftAt > VISIT_GAP) renew(s, view)
     if (!s.onScreen) show(s)
   },
   restored(s, { view, visible }) {
@@ -107,9 +108,9 @@ const EVENTS = {
   navigated(s, { view, scrollPct }) {
     // The person, the deadline and whatever is on its way stay; the page is another. One that passed by untold is not worth a word.
     const wasBrief = s.visibleMs < AGAIN
-    const isWorth = s.wasSeen && !s.hasLeft && (s.seq || !wasBrief)
+    const isWorth = s.wasSeen && !s.leftAt && (s.seq || !wasBrief)
     does(s, "keep", { body: isWorth ? message(s, LEAVE, "terminated") : null, scrollPct })
-    if (wasBrief) s.retryAt = Math.max(s.retryAt, s.at + AGAIN)
+    if (wasBrief) waitUntil(s, s.at + AGAIN)
     s.view = view
     s.seq = s.visibleMs = s.activeMs = s.inputVisibleMs = s.stepMs = 0
     s.nextBeatAt = Infinity
@@ -128,8 +129,6 @@ const EVENTS = {
     // While the warning shows, input is no evidence: staying is a choice, not an accident of the mouse.
     if (!s.isWarned) s.evidenceAt = Math.max(s.evidenceAt, s.at - ageMs)
   },
-  timer() {},
-  freeze() {},
   stay(s) {
     s.evidenceAt = s.at
     ask(s, EXTEND)
@@ -160,7 +159,7 @@ const EVENTS = {
   },
   heard(s, { answer, ageMs, views }) {
     // Deadlines only move on, so of two the later one is the truth; a stream may be behind.
-    const leftMs = s.lastAnswer ? s.heardAt + s.lastAnswer.expiresInMs - s.at : 0
+    const leftMs = s.lastAnswer ? s.deadline - s.at : 0
     if (s.at - ageMs < s.heardAt || answer.expiresInMs - ageMs + AGAIN < leftMs) return
     const rode = !!views?.includes(s.view)
     if (s.wanted <= (rode ? BEAT : CHECK)) s.wanted = 0
@@ -176,7 +175,7 @@ const EVENTS = {
   waits(s, { retryAfterMs, retryInMs }) {
     s.follows = true
     s.notBefore = Math.max(s.notBefore, s.at + retryAfterMs)
-    s.retryAt = Math.max(s.retryAt, s.at + retryInMs + lag(s))
+    waitUntil(s, s.at + retryInMs + lag(s))
   },
 }
 
@@ -195,7 +194,7 @@ function renew(s, view) {
 /** @param {Draft} s */
 function show(s) {
   s.onScreen = s.wasSeen = true
-  s.hasLeft = false
+  s.leftAt = 0
   // The timers of a hidden page prove nothing about sleep.
   s.timerAt = s.at
   ask(s, BEAT)
@@ -212,22 +211,26 @@ function leave(s, lifecycle) {
   s.onScreen = false
   // What a hidden page still wanted to ask, its return asks anyway.
   if (s.wanted <= BEAT) s.wanted = 0
-  if (s.wasSeen && !s.hasLeft) does(s, "beacon", { path: wantsEnd(s) ? "/end" : "/beat", body: message(s, LEAVE, lifecycle) })
-  if (!s.hasLeft) s.leftAt = s.at
-  s.hasLeft = true
+  if (s.wasSeen && !s.leftAt) does(s, "beacon", { path: wantsEnd(s) ? "/end" : "/beat", body: message(s, LEAVE, lifecycle) })
+  s.leftAt ||= s.at
+}
+
+/** There is something to be looked at then, unless then is past. @param {Draft} s @param {number} time */
+function lookAt(s, time) {
+  if (time > s.at) s.timerAt = Math.min(s.timerAt, time)
 }
 
 /** @param {Draft} s */
 function settle(s) {
-  const times = [s.at + (s.onScreen ? TICK : DAY), s.retryAt]
+  s.timerAt = s.at + (s.onScreen ? TICK : DAY)
   if (s.onScreen) {
     const dueInMs = s.nextBeatAt + lag(s) - s.visibleMs
     if (dueInMs <= 0) want(s, BEAT)
-    times.push(s.at + dueInMs)
+    lookAt(s, s.at + dueInMs)
   }
-  if (s.lastAnswer) times.push(...judge(s, s.lastAnswer))
+  if (s.lastAnswer) judge(s, s.lastAnswer)
   speak(s)
-  s.timerAt = Math.min(...times.filter((time) => time > s.at))
+  lookAt(s, s.retryAt)
   does(s, "timer", { at: s.timerAt })
 }
 
@@ -235,12 +238,11 @@ function settle(s) {
  * Compares the last answer with the time since: tell what is untold, ask what is old, warn of what is due.
  * @param {Draft} s
  * @param {Answer} answer
- * @returns {number[]} when the comparison could come out differently
  */
 function judge(s, answer) {
   const { at } = s
   const heardAt = s.heardAt + lag(s)
-  const deadline = heardAt + answer.expiresInMs
+  const deadline = s.deadline + lag(s)
   const warnAt = heardAt + answer.warnInMs
   const latchAt = Math.min(warnAt, deadline - LATCH)
   // A server that lets a session live on with nothing left of it is asked less and less.
@@ -259,5 +261,6 @@ function judge(s, answer) {
     if (at < s.retryAt || (!s.wanted && at < heardAt + FRESH)) warn(s)
     else want(s, CHECK)
   }
-  return at >= deadline ? [heardAt + againMs] : [deadline, latchAt, warnAt, heardAt + WATCH]
+  // When the comparison could come out differently.
+  for (const time of at >= deadline ? [heardAt + againMs] : [deadline, latchAt, warnAt, heardAt + WATCH]) lookAt(s, time)
 }

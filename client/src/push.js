@@ -27,7 +27,12 @@ export function receive(url, hear, check) {
     const hold = () =>
       new Promise((/** @type {(_: void) => void} */ done) => {
         const source = new EventSource(url)
-        const end = () => done(source.close())
+        /** @type {ReturnType<typeof setTimeout> | undefined} */
+        let again
+        const end = () => {
+          clearTimeout(again)
+          done(source.close())
+        }
         const on = (/** @type {string} */ name, /** @type {(data: any) => void} */ handle) =>
           source.addEventListener(name, ({ data }) => handle(JSON.parse(data)))
         on("state", hear)
@@ -42,7 +47,7 @@ export function receive(url, hear, check) {
         source.onerror = () => {
           if (source.readyState === 2 || isLost) {
             source.close()
-            setTimeout(() => signal.aborted || close(), REFUSED_FOR * (0.5 + Math.random()))
+            again = setTimeout(close, REFUSED_FOR * (0.5 + Math.random()))
           }
           isLost = true
         }

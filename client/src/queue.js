@@ -62,6 +62,6 @@ export function createQueue(name) {
     /** What goes before the next message. @returns {Beat[]} */
     owed: () => read().filter(isOurs).map(({ body, at }) => ({ ...body, ageMs: Math.max(0, Date.now() - at) })),
     /** These have arrived. @param {Beat[]} beats */
-    drop: (beats) => beats.forEach((beat) => forget(keyOf(beat))),
+    forget: (beats) => beats.forEach((beat) => forget(keyOf(beat))),
   }
 }

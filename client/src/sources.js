@@ -5,6 +5,7 @@
  *
  * @import { Event as MachineEvent } from "./types.js"
  */
+import { randomId } from "./tabs.js"
 
 /** Input is told to the machine at most this often. */
 const EVERY = 1_000
@@ -18,23 +19,21 @@ const SETTLES = 1_000
 /**
  * @param {(event: MachineEvent) => void} emit
  * @param {() => number} clock
- * @param {() => string} newView
  */
-export function listen(emit, clock, newView) {
+export function listen(emit, clock) {
   const stop = new AbortController()
-  const on = (/** @type {string} */ types, /** @type {(event: any) => void} */ handle, /** @type {EventTarget} */ target = window) => {
-    for (const type of types.split(" ")) target.addEventListener(type, handle, { capture: true, passive: true, signal: stop.signal })
+  const on = (/** @type {string} */ types, /** @type {(event: any) => void} */ handle) => {
+    for (const type of types.split(" ")) addEventListener(type, handle, { capture: true, passive: true, signal: stop.signal })
   }
-  const isVisible = () => document.visibilityState === "visible" && !(/** @type {any} */ (document).prerendering)
   // Between pagehide and pageshow the browser tells of showing, too; that story is `restored`.
   let cached = false
-  const begin = () => cached || emit(isVisible() ? { type: "visible", view: newView() } : { type: "hidden" })
+  // A page that is rendered ahead is hidden, too.
+  const begin = () => cached || emit({ type: document.hidden ? "hidden" : "visible", view: randomId() })
 
   on("visibilitychange prerenderingchange", begin)
   // A frozen page comes back hidden: nothing to say, but timers were lost, and the deadline may have passed.
   on("focus resume", () => emit({ type: "timer" }))
-  on("freeze", () => emit({ type: "freeze" }))
-  on("online", () => emit({ type: "online" }))
+  on("freeze online", ({ type }) => emit({ type }))
   on("pagehide", ({ persisted }) => {
     emit({ type: "pagehide" })
     cached = persisted
@@ -43,19 +42,18 @@ export function listen(emit, clock, newView) {
     if (!persisted) return
     cached = false
     deepest = 0
-    emit({ type: "restored", view: newView(), visible: isVisible() })
+    emit({ type: "restored", view: randomId(), visible: !document.hidden })
   })
   let deepest = 0
   /** A page that has just changed without loading still has the old one's title and height. */
   let settledAt = 0
-  const isSettled = () => clock() >= settledAt
-  /** How deep the page was seen. */
-  const measure = () => {
-    if (!isSettled()) return
+  /** How deep the page was seen; nothing while it is not itself yet. */
+  const depthPct = () => {
+    if (clock() < settledAt) return
     const { scrollTop, clientHeight, scrollHeight } = document.documentElement
     return (deepest = Math.max(deepest, Math.min(100, Math.round(((scrollTop + clientHeight) / scrollHeight) * 100)) || 0))
   }
-  on("scroll", measure)
+  on("scroll", depthPct)
   // Another path is another page, however the application got there; a changed query or fragment is not. Where the browser does not tell of
   // `pushState`, it is seen at the next event.
   let path = location.pathname
@@ -65,16 +63,16 @@ export function listen(emit, clock, newView) {
     settledAt = clock() + SETTLES
     const scrollPct = deepest
     deepest = 0
-    emit({ type: "navigated", view: newView(), scrollPct })
+    emit({ type: "navigated", view: randomId(), scrollPct })
   }
   on("popstate", follow)
   const { navigation } = /** @type {{ navigation?: EventTarget }} */ (window)
-  if (navigation) on("currententrychange", follow, navigation)
-  return { ...listenToInput(on, emit, clock), begin, measure, isSettled, follow, stop: () => stop.abort() }
+  navigation?.addEventListener("currententrychange", follow, stop)
+  return { ...listenToInput(on, emit, clock), begin, depthPct, follow, stop: () => stop.abort() }
 }
 
 /**
- * Trusted input, told at most once a second. The latest moment is never lost: `flush` tells it before any other event.
+ * Trusted input, told at most once a second. The latest moment is never lost: `flushInput` tells it before any other event.
  * @param {(types: string, handle: (event: any) => void) => void} on
  * @param {(event: MachineEvent) => void} emit
  * @param {() => number} clock
@@ -87,7 +85,7 @@ function listenToInput(on, emit, clock) {
   /** @type {number[] | undefined} */
   let position
 
-  const flush = () => {
+  const flushInput = () => {
     if (!pendingAt) return
     toldAt = pendingAt
     pendingAt = 0
@@ -99,9 +97,9 @@ function listenToInput(on, emit, clock) {
     // A scroll follows what a hand did, and gives no licence to the next one: a page that scrolls itself is nobody's activity.
     if (type !== "scroll") touchedAt = at
     else if (at - touchedAt >= FOLLOWS) return
-    if (at - toldAt >= EVERY) flush()
+    if (at - toldAt >= EVERY) flushInput()
     pendingAt = at
-    if (at - toldAt >= EVERY) flush()
+    if (at - toldAt >= EVERY) flushInput()
   }
   on("pointerdown keydown wheel touchstart touchmove click input scroll", count)
   // Browsers send pointermove without movement when the page changes under a resting mouse.
@@ -111,5 +109,5 @@ function listenToInput(on, emit, clock) {
     if (position) count(event)
     position = [screenX, screenY]
   })
-  return { flush, quiet: (/** @type {boolean} */ on) => void (isQuiet = on) }
+  return { flushInput, quiet: (/** @type {boolean} */ on) => void (isQuiet = on) }
 }

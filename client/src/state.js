@@ -24,7 +24,6 @@ export const draft = (options) => ({
   timerAt: 0,
   onScreen: false,
   wasSeen: false,
-  hasLeft: false,
   leftAt: 0,
   seq: 0,
   visibleMs: 0,
@@ -39,6 +38,7 @@ export const draft = (options) => ({
   toldAt: 0,
   lastAnswer: /** @type {Answer | null} */ (null),
   heardAt: 0,
+  deadline: 0,
   emptyAnswers: 0,
   nextBeatAt: Infinity,
   stepMs: 0,
@@ -59,12 +59,12 @@ export const initial = draft
  * Lets time pass. A visible gap that no timer interrupted, though one was due, was sleep: it counts nothing.
  * @param {Draft} s
  * @param {number} now
- * @returns {boolean} whether there was such a gap
+ * @returns {boolean} whether there was such a gap, on screen or not
  */
 export function advance(s, now) {
   const gap = Math.max(0, now - s.at)
   s.at += gap
-  const slept = s.onScreen && s.at > s.timerAt + SLACK
+  const slept = s.at > s.timerAt + SLACK
   if (s.onScreen && !slept) s.visibleMs += gap
   return slept
 }

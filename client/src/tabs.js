@@ -25,7 +25,7 @@ export function joinTabs(name, hear) {
     channel?.close()
     channel = undefined
   }
-  const join = () => {
+  const enter = () => {
     if (channel || !globalThis.BroadcastChannel) return
     channel = new BroadcastChannel(name)
     channel.onmessage = ({ data }) => {
@@ -45,8 +45,8 @@ export function joinTabs(name, hear) {
     boarding = null
     return bodies
   }
-  join()
-  return { tell, collect, join, leave }
+  enter()
+  return { tell, collect, enter, leave }
 }
 
 /**
@@ -67,9 +67,8 @@ export const claim = (name, signal) =>
     }
   })
 
-/** 80 random bits as 16 characters. */
-export const randomId = () =>
-  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => (byte & 31).toString(32)).join("")
+/** 96 random bits as digits. */
+export const randomId = () => crypto.getRandomValues(new Uint32Array(3)).join("")
 
 /**
  * The name of this tab, the same as long as it lives, reloads included. While a page uses the name it is not in the storage: a duplicated

@@ -29,6 +29,11 @@ export function want(s, what) {
   s.wanted = Math.max(s.wanted, what)
 }
 
+/** @param {Draft} s @param {number} at */
+export function waitUntil(s, at) {
+  s.retryAt = Math.max(s.retryAt, at)
+}
+
 /**
  * Wants something now: our own backoff is waived, the server's Retry-After is not.
  * @param {Draft} s
@@ -87,7 +92,7 @@ export function heard(s, outcome) {
     const backoff = patienceMs ?? random * Math.min(LONGEST, BACKOFF * 2 ** s.failures)
     s.failures++
     // Our own patience ends before the session does.
-    const leftMs = s.lastAnswer ? s.heardAt + s.lastAnswer.expiresInMs - s.at : Infinity
+    const leftMs = s.deadline - s.at
     const retryInMs = Math.max(retryAfterMs, AGAIN, leftMs > 0 ? Math.min(backoff, leftMs / 2) : backoff)
     s.notBefore = s.at + retryAfterMs
     s.retryAt = s.at + retryInMs
@@ -112,6 +117,7 @@ export function answered(s, answer, telling, ageMs = 0) {
   s.failures = s.retryAt = s.notBefore = 0
   s.lastAnswer = answer
   s.heardAt = s.at - ageMs
+  s.deadline = s.heardAt + answer.expiresInMs
   s.emptyAnswers = answer.expiresInMs ? 0 : s.emptyAnswers + 1
   if (telling > CHECK) s.toldAt = s.tellingAt
   if (telling > CHECK || s.nextBeatAt === Infinity) {

@@ -31,7 +31,7 @@ export const TEXTS = {
  * @returns {Promise<Partial<Texts> | undefined>}
  */
 export async function loadTexts({ lang = document.documentElement.lang || navigator.language, endpoint = "/session" }) {
-  const [name] = /^(de|fr|es|zh|ar)\b/.exec(lang.toLowerCase()) ?? []
+  const name = lang.toLowerCase().match(/^(de|fr|es|zh|ar)\b/)?.[0]
   try {
     // A refusal is JSON, too, and has a title.
     const answer = name && (await fetch(`${endpoint}/client/${name}.json`))

@@ -21,6 +21,7 @@
  * @property {string} reason
  * @property {string} [detail]  the server's sentence for people
  * @property {string} [endedAt]  ISO 8601
+ * @property {string} [logoutUrl]  where a person who signed out here can sign out at their provider, too
  *
  * @typedef {object} Body  the part of a message that the machine knows
  * @property {Kind} kind
@@ -31,6 +32,8 @@
  * @property {number} [idleMs]
  * @property {string} lifecycle
  * @property {number} [ageMs]
+ * @property {string} [heat]  of stillhere/heat
+ * @property {string} [bands]  of stillhere/heat
  *
  * @typedef {object} Countdown  what is left of an answer some time later
  * @property {StateName} state
@@ -42,9 +45,9 @@
  * @typedef {{ canExtend: boolean, failures: number, visibleMs: number, activeMs: number, idleMs: number | null, view: string }} Totals
  * @typedef {Countdown & Totals & { tab: string }} Snapshot
  *
- * @typedef {{ type: "answer", answer: Answer, body: Body }
+ * @typedef {{ type: "answer", answer: Answer, body: Body, ageMs?: number }
  *   | { type: "over", over: Over, body?: Body, ageMs?: number, isOld?: boolean }
- *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number, patienceMs?: number
+ *   | { type: "failed", body: Body, random: number, message: string, status?: number, retryAfterMs?: number, patienceMs?: number, ageMs?: number
  *     }} Outcome  `patienceMs`: our own, instead of the backoff
  * @typedef {{ type: "ride" | "dismiss" }
  *   | { type: "heard", answer: Answer, ageMs: number, views?: string[] }
@@ -73,7 +76,8 @@
  * @typedef {object} Host  what the engine offers its parts
  * @property {string} name  of this client in the browser's storage, locks and channels
  * @property {(type: Saying) => void} say
- * @property {(answer: Answer) => void} hear  what the server said without being asked
+ * @property {(event: Event) => void} dispatch  tells the machine, with facts
+ * @property {(message: Overheard) => void} tell  tells other tabs
  *
  * @typedef {Partial<{
  *   warn: (snapshot: Snapshot) => void
@@ -84,18 +88,17 @@
  *   title: () => string
  *   keep: (beat: object) => void
  *   owed: () => object[]
- *   drop: (beats: object[]) => void
+ *   forget: (beats: object[]) => void
  *   state: (snapshot: Snapshot) => void
  *   will: (body?: object) => void
- *   freeze: () => void
- *   close: (type: "pagehide" | "stop") => void
+ *   close: (type: "pagehide" | "stop" | "freeze") => void
  *   [type: string]: any
  * }>} Parts  what effects look like; a part that is missing shows nothing
  *
  * @typedef {object} UI  the part that people see; left out when headless
  * @property {(snapshot: Snapshot) => void} warn
  * @property {(over: Over, leave: (() => void) | null, isUnsaved?: boolean) => void} notice
- * @property {() => void} seal  what the page shows can be neither read nor used
+ * @property {() => void} sealPage  what the page shows can be neither read nor used
  * @property {() => string} title  of the page, without what is added while the warning shows
  * @property {() => void} hide
  *

@@ -4,7 +4,7 @@
  * @import { Body, Event, Options, Parts } from "./types.js"
  */
 import { plain } from "./text.js"
-import { send, sendBeacon } from "./transport.js"
+import { failed, send, sendBeacon } from "./transport.js"
 
 /**
  * @typedef {object} Page  what a voice needs to know
@@ -15,32 +15,37 @@ import { send, sendBeacon } from "./transport.js"
  * @property {() => number} clock
  * @property {(name: string, detail: object) => void} emit
  * @property {(event: Event) => void} dispatch
- * @property {() => Parts} parts
+ * @property {Parts} parts
  */
 
 /** @param {Page} page */
 export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch, parts }) {
-  const { endpoint = "/session", beatPath = endpoint + "/beat", page = () => location.pathname, debug } = options
-  const pathOf = (/** @type {string} */ path) => (path === "/beat" ? beatPath : endpoint + path)
+  const { endpoint = "/session", beatPath, page, debug } = options
+  const pathOf = (/** @type {string} */ path) => (path === "/beat" && beatPath) || endpoint + path
   let pageName = ""
   const nameOfPage = () => {
     // The application's own function may fail; the page keeps its name then.
     try {
-      pageName = plain(typeof page === "string" ? page : page(), 1_024)
+      pageName = plain(typeof page === "function" ? page() : page ?? location.pathname, 1_024)
     } catch {}
     return pageName
   }
   nameOfPage()
 
-  const fill = (/** @type {Body} */ body) => ({
-    ...body,
-    lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
-    tab,
-    page: nameOfPage(),
-    title: sources.isSettled() ? plain(parts().title?.() ?? document.title, 300) : undefined,
-    scrollPct: sources.measure(),
-  })
-  const told = (/** @type {object} */ message) => {
+  const fill = (/** @type {Body} */ body) => {
+    const scrollPct = sources.depthPct()
+    return {
+      ...body,
+      lifecycle: body.lifecycle === "active" && !document.hasFocus() ? "passive" : body.lifecycle,
+      tab,
+      page: nameOfPage(),
+      title: scrollPct === undefined ? scrollPct : plain(parts.title?.() ?? document.title, 300),
+      scrollPct,
+    }
+  }
+  /** @param {string} path @param {{ kind: string }} body @param {object} facts */
+  const told = (path, body, facts) => {
+    const message = { kind: path === "/end" ? "end" : body.kind, body, ...facts }
     if (debug) console.debug("stillhere", message)
     emit("message", message)
   }
@@ -53,55 +58,59 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
   /** The beats of a message. @param {object[]} beats */
   const joined = (beats) => (beats[1] ? { beats } : beats[0])
   const keep = (/** @type {any} */ beat, /** @type {number} */ ageMs) =>
-    parts().keep?.({ ...beat, ageMs: (beat.ageMs ?? 0) + Math.round(ageMs) })
+    parts.keep?.({ ...beat, ageMs: (beat.ageMs ?? 0) + Math.round(ageMs) })
 
-  /** @param {string} path @param {Body} body */
-  const speak = async (path, body) => {
+  /** @param {{ path: string, body: Body }} effect @param {number} failures */
+  const speak = async ({ path, body }, failures) => {
     const from = clock()
     const own = fill(body)
     const riders = body.kind === "check" ? [] : await tabs.collect()
     // Whoever was seen longest goes first, for what overlaps counts for the first only. The answer is for the last, and must be ours.
     const said = [...riders, own].sort((one, other) => other.visibleMs - one.visibleMs)
-    if (said[said.length - 1] !== own) said.push(own)
-    const words = parts().owed?.() ?? []
-    const { outcome, ...facts } = await send(pathOf(path), body, joined([...words, ...said]))
+    if (said.at(-1) !== own) said.push(own)
+    const words = parts.owed?.() ?? []
+    // What an application sends that may outlive the page is counted with ours, and can leave nothing for us. Tried again, it goes without.
+    const outcome = await send(pathOf(path), body, joined([...words, ...said]), !failures)
+    const { type, status, answer } = outcome
     const ageMs = clock() - from
-    told({ kind: path === "/end" ? "end" : body.kind, body: own, riders, ...facts, via: "fetch", ms: Math.round(ageMs) })
-    if (outcome.type === "answer") {
-      parts().drop?.(words)
-      stretch(outcome.answer)
-      if (path !== "/end") tabs.tell({ type: "heard", answer: outcome.answer, views: riders.map(({ view }) => view) })
-    } else if (facts.status === 422) parts().drop?.(words)
-    else if (outcome.type === "failed") for (const beat of said) keep(beat, ageMs)
-    dispatch(outcome.type === "over" ? { ...outcome, ageMs } : outcome)
+    told(path, own, { status, answer, via: "fetch", ms: Math.round(ageMs) })
+    if (type === "answer" || status === 422) parts.forget?.(words)
+    else if (type === "failed") for (const beat of said) keep(beat, ageMs)
+    if (type === "answer") {
+      stretch(answer)
+      if (path !== "/end") tabs.tell({ type: "heard", answer, views: riders.map(({ view }) => view) })
+    }
+    dispatch({ ...outcome, ageMs })
   }
 
   return {
-    /** @param {{ path: string, body: Body }} effect */
-    send: ({ path, body }) =>
-      speak(path, body).catch((error) =>
-        dispatch({ type: "failed", body, message: String(error), random: Math.random() }),
-      ),
+    /** @param {{ path: string, body: Body }} effect @param {number} failures */
+    send: (effect, failures) =>
+      speak(effect, failures).catch((error) => dispatch(failed(effect.body, String(error)))),
     /** @param {{ path: string, body: Body }} effect @param {number} failures */
     beacon({ path, body }, failures) {
       const own = fill(body)
-      parts().will?.()
+      parts.will?.()
       // Where the last message found nobody, a beacon may find nobody either, and would not say so.
       const from = clock()
-      const lost = () => keep(own, clock() - from)
-      sendBeacon(pathOf(path), joined([...(parts().owed?.() ?? []), own]), lost, body.lifecycle === "hidden")
+      const lost = () => {
+        keep(own, clock() - from)
+        // The browser may keep them, too, and needs no other page of this session to say them.
+        parts.will?.(own)
+      }
+      sendBeacon(pathOf(path), joined([...(parts.owed?.() ?? []), own]), lost, body.lifecycle === "hidden")
       if (failures) lost()
-      told({ kind: body.kind, body: own, via: "beacon", ms: 0 })
+      told(path, own, { via: "beacon", ms: 0 })
       if (own.idleMs !== undefined) tabs.tell({ type: "evidence", ageMs: own.idleMs })
     },
     /** Words of the page that was left, under the name it had. @param {{ body: Body | null, scrollPct: number }} effect */
     keep({ body, scrollPct }) {
-      if (body) parts().keep?.({ ...body, tab, page: pageName, scrollPct })
+      if (body) parts.keep?.({ ...body, tab, page: pageName, scrollPct })
       nameOfPage()
     },
     /** @param {{ body: Body }} effect */
     ride: ({ body }) => tabs.tell({ type: "body", body: fill(body) }),
     /** @param {{ body: Body }} effect */
-    will: ({ body }) => parts().will?.(fill(body)),
+    will: ({ body }) => parts.will?.(fill(body)),
   }
 }

@@ -29,9 +29,9 @@ await build({
   }],
 })
 mkdirSync(join(scratch, "client"))
-const names = ["tagging", "media", "frames"]
+const names = ["tagging", "media", "frames", "heat", "tokens", "logout"]
 for (const part of names) {
-  writeFileSync(join(scratch, `client/${part}.js`), `export default (session, options) => session.parts("${part}", options)`)
+  writeFileSync(join(scratch, `client/${part}.js`), `export default (session, options) => (session.parts("${part}", options), "what ${part} gives")`)
 }
 
 let runs = 0
@@ -83,6 +83,10 @@ const PARTS = [
   ["data-tag-requests", "/api/", "tagging", "/api/"],
   ["data-media", "", "media", ""],
   ["data-frames", "", "frames", ""],
+  ["data-heat", "", "heat", ""],
+  ["data-tokens", "", "tokens", ""],
+  ["data-tokens", "/api/", "tokens", "/api/"],
+  ["data-logout-at-provider", "", "logout", ""],
 ]
 
 test("a tag without attributes starts with what is usual, beside the script", async () => {
@@ -103,8 +107,9 @@ for (const [name, value, expected] of OPTIONS) {
 }
 
 for (const [name, value, part, prefix] of PARTS) {
-  test(`${name}="${value}" loads its part`, async () => {
-    const { parts } = await load({ [name]: value })
+  test(`${name}="${value}" loads its part, which is promised by its name`, async () => {
+    const { parts, api } = await load({ [name]: value })
+    assert.equal(await api[part], `what ${part} gives`)
     assert.deepEqual(Object.keys(parts), [part])
     assert.equal(parts[part].prefix, prefix)
   })

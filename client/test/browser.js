@@ -41,13 +41,14 @@ export function openPage() {
     location: { pathname: "/first" },
     navigator: {
       onLine: true,
-      beacons: /** @type {Blob[]} */ ([]),
-      sendBeacon: (/** @type {string} */ _, /** @type {Blob} */ body) => !!page.navigator.beacons.push(body),
+      beacons: /** @type {string[]} */ ([]),
+      sendBeacon: (/** @type {string} */ _, /** @type {string} */ body) => !!page.navigator.beacons.push(body),
     },
     sessionStorage: createStorage(),
     localStorage: createStorage(),
   }
-  const restore = replaceGlobals({ window, ...page, addEventListener: window.addEventListener.bind(window) })
+  const reportError = (/** @type {unknown} */ error) => queueMicrotask(() => { throw error })
+  const restore = replaceGlobals({ window, ...page, reportError, addEventListener: window.addEventListener.bind(window) })
   const fire = (/** @type {string} */ type, /** @type {object} */ facts = {}) => {
     const event = new Event(type)
     for (const [name, value] of Object.entries(facts)) Object.defineProperty(event, name, { value })
@@ -70,7 +71,7 @@ export function openPage() {
       fire("popstate")
     },
     /** What was said by beacon. @returns {Promise<any[]>} */
-    beacons: () => Promise.all(page.navigator.beacons.map(async (body) => JSON.parse(await body.text()))),
+    beacons: () => Promise.all(page.navigator.beacons.map((body) => JSON.parse(body))),
   }
 }
 

@@ -44,7 +44,7 @@ describe("the package", () => {
     assert.ok(["LICENSE", "README.md", "dist/client.js", "dist/SessionHeartbeat.astro"].every((path) => files.includes(path)), files.join())
     const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? target : Object.values(target)))
     for (const target of targets.filter((target) => !target.includes("*"))) assert.ok(existsSync(join(app, "node_modules/stillhere", target)), target)
-    assert.ok(packed.size < 100_000, `${packed.size} bytes`)
+    assert.ok(packed.size < 115_000, `${packed.size} bytes`)
   })
 
   test("tells of nothing but the project", () => {
@@ -63,7 +63,7 @@ describe("the package", () => {
   })
 
   test("ships the very scripts that the server ships, side by side", () => {
-    for (const name of ["client.js", "client/tagging.js", "client/media.js", "client/frames.js"]) {
+    for (const name of ["client.js", "client/tagging.js", "client/media.js", "client/frames.js", "client/heat.js", "client/tokens.js", "client/logout.js"]) {
       const served = readFileSync(join(client, "../src/stillhere/http/static", name))
       assert.ok(served.equals(readFileSync(join(app, "node_modules/stillhere/dist", name))), name)
     }
@@ -73,10 +73,14 @@ describe("the package", () => {
     for (const [path, names] of [
       ["stillhere", ["start"]],
       ["stillhere/headless", ["start"]],
+      ["stillhere/beats", ["start"]],
       ["stillhere/react", ["useHeartbeat", "useSession"]],
       ["stillhere/tagging", ["tagRequests"]],
       ["stillhere/media", ["watchMedia"]],
       ["stillhere/frames", ["watchFrames"]],
+      ["stillhere/heat", ["createHeat"]],
+      ["stillhere/tokens", ["keepTokens"]],
+      ["stillhere/logout", ["logoutAtProvider"]],
     ]) {
       const found = runModule(`console.log(Object.keys(await import("${path}")).join())`)
       assert.deepEqual(found.split(",").filter((name) => names.includes(name)), names)
@@ -114,7 +118,10 @@ describe("its types", () => {
   const source = `
     import { start } from "stillhere"
     import { start as startHeadless } from "stillhere/headless"
+    import { start as startBeats } from "stillhere/beats"
     import { step, initial } from "stillhere/machine"
+    import { keepTokens } from "stillhere/tokens"
+    import { logoutAtProvider } from "stillhere/logout"
     import { useHeartbeat, useSession } from "stillhere/react"
     import SessionHeartbeat, { type Props } from "stillhere/astro"
 
@@ -122,6 +129,13 @@ describe("its types", () => {
     const left: number | null = session.state().expiresInMs
     const reason: Promise<string> = session.end().then((over) => over.reason)
     startHeadless({ endpoint: "/session" }).stop()
+    startBeats({ onSessionExpired: ({ reason }) => reason }).stop()
+    const tokens = keepTokens(session, { origins: ["https://api.example"], onRefreshed: ({ accessTokenInMs }) => accessTokenInMs.toFixed(),
+      onError: ({ status, retryInMs }) => [status, retryInMs] })
+    const token: Promise<string> = tokens.accessToken()
+    const called: Promise<Response> = tokens.fetch(new URL("https://api.example/"), { method: "POST" })
+    const provider: Promise<string | undefined> = tokens.signOut().then((over) => over.logoutUrl)
+    logoutAtProvider(session)()
     step(initial({ view: "v" }), { type: "hidden" }, 0)
     export function Page() {
       const { state, expiresInMs, canExtend, extend, end, over } = useSession({ tickMs: 1_000, enabled: true })
@@ -137,7 +151,7 @@ describe("its types", () => {
     if (session.state().state === "asleep") session.stop()
     // @ts-expect-error: no such option
     useHeartbeat({ intervalSeconds: 1 })
-    export { SessionHeartbeat, left, props, reason }
+    export { SessionHeartbeat, called, left, props, provider, reason, token }
   `
   for (const moduleResolution of ["bundler", "nodenext"]) {
     test(`are understood with moduleResolution ${moduleResolution}`, () => {
@@ -170,7 +184,7 @@ describe("its bundles", () => {
   }
 
   test("are empty where nothing is used", async () => {
-    for (const path of ["stillhere", "stillhere/headless", "stillhere/react", "stillhere/machine"]) {
+    for (const path of ["stillhere", "stillhere/headless", "stillhere/beats", "stillhere/react", "stillhere/machine", "stillhere/tokens", "stillhere/logout"]) {
       assert.deepEqual((await modulesIn(`import "${path}"; import * as all from "${path}"`)).modules, [], path)
     }
   })
@@ -182,6 +196,18 @@ describe("its bundles", () => {
     assert.deepEqual(await has(`import { start } from "stillhere/headless"; start()`), [])
     assert.deepEqual(await has(`export { useSession } from "stillhere/react"`), looks)
     assert.deepEqual(await has(`export { useHeartbeat } from "stillhere/react"`), [])
+  })
+
+  test("hold nothing of warning, ending, stream or queue where only beats are wanted", async () => {
+    const { modules } = await modulesIn(`export { start } from "stillhere/beats"`)
+    const parts = ["assemble", "dialog", "ending", "guard", "push", "queue", "veil"]
+    assert.deepEqual(modules.filter((name) => parts.includes(name)), [])
+    assert.ok(modules.includes("engine"))
+  })
+
+  test("hold no engine where only tokens are kept", async () => {
+    const { modules } = await modulesIn(`export { keepTokens } from "stillhere/tokens"`)
+    assert.deepEqual(modules.sort(), ["bus", "clock", "tokens"])
   })
 
   test("hold one engine, however many doors lead to it", async () => {

@@ -51,9 +51,9 @@ describe("what waits", () => {
       { kind: "beat", view: "b", seq: 1, visibleMs: 1, ageMs: 2_000 },
     ])
     queue.keep(words("c"))
-    queue.drop(owed)
+    queue.forget(owed)
     assert.deepEqual(views(queue), ["c"])
-    queue.drop(queue.owed())
+    queue.forget(queue.owed())
     assert.equal(size(), 0)
   })
 
@@ -94,7 +94,7 @@ describe("what waits", () => {
     const owed = two.owed()
     one.keep(words("b"))
     two.keep(words("c"))
-    two.drop(owed)
+    two.forget(owed)
     assert.deepEqual([views(one), views(two)], [["b", "c"], ["b", "c"]])
   })
 })
@@ -168,7 +168,7 @@ describe("storage", () => {
     const queue = tabOf()
     queue.keep(words("a"))
     assert.deepEqual(queue.owed(), [])
-    queue.drop([words("a")])
+    queue.forget([words("a")])
     queue.clear()
   })
 
@@ -179,7 +179,7 @@ describe("storage", () => {
     const queue = tabOf()
     queue.keep(words("b"))
     assert.deepEqual(views(queue), ["a"])
-    queue.drop(queue.owed())
+    queue.forget(queue.owed())
     assert.equal(size(), 0)
   })
 

@@ -14,6 +14,27 @@ function dice(seed) {
 }
 
 const EVENTS = ["visible", "hidden", "input", "input", "timer", "check", "beat", "stay", "dismiss", "online", "pagehide", "restored", "end"]
+const OTHERS = ["navigated", "freeze", "ride", "heard", "waits", "evidence", "over", "unheard of"]
+
+/**
+ * What else happens: another path, and what other tabs tell. @param {string} type @param {ReturnType<typeof dice>} random @param {number} n
+ */
+function tell(type, random, n) {
+  const ageMs = random.below(4) ? random.below(2_000) : random.below(3_600_000)
+  const warnInMs = random.below(600_000)
+  return {
+    type,
+    ageMs,
+    view: "n" + n,
+    scrollPct: random.below(101),
+    answer: answer({ expiresInMs: warnInMs + random.below(120_000), warnInMs, canExtend: random.below(2) > 0, nextBeatMs: random.below(180_000) }),
+    views: [undefined, [], ["view-1", "v1", "n1"]][random.below(3)],
+    retryInMs: random.below(120_000),
+    retryAfterMs: random.below(3) ? 0 : random.below(60_000),
+    over: { reason: "revoked" },
+    isOld: true,
+  }
+}
 
 /** @param {ReturnType<typeof createPage>} page @param {ReturnType<typeof dice>} random */
 function outcome(page, random) {
@@ -32,23 +53,31 @@ function answered(page, random, roll) {
 /** @param {number} seed @param {boolean} everVisible */
 function live(seed, everVisible) {
   const random = dice(seed)
-  const page = createPage()
+  const page = createPage(seed % 2 ? {} : { lag: 1_000 + random.below(2_000) })
   const facts = { inFlight: false, ended: 0, stayed: false, at: 0, visibleMs: 0, view: "" }
   for (let i = 0; i < 150; i++) {
     let from = page.effects.length
-    const type = EVENTS[random.below(EVENTS.length)]
+    const isTold = random.below(4) === 0
+    // Of the end they tell rarely, or most lives would be short.
+    const type = isTold ? OTHERS[random.below(OTHERS.length - (random.below(8) ? 2 : 0))] : EVENTS[random.below(EVENTS.length)]
     if (random.below(3) === 0) page.wait(random.below(40_000))
     else page.sleep(random.below(random.below(9) ? 5_000 : 3_600_000))
     check(page, page.effects.slice(from), facts, false)
     from = page.effects.length
     const answering = facts.inFlight && random.below(2) === 0
     if (answering) outcome(page, random)
+    else if (isTold) page.on(tell(type, random, i))
     else if (type === "restored") page.on({ type, view: "v" + i, visible: everVisible && random.below(2) > 0 })
     else if (everVisible || type !== "visible") page.on(type)
     facts.stayed ||= type === "stay" && !answering
+    const before = facts.ended
     // A new view does not wait for the answer to the old one.
     check(page, page.effects.slice(from), facts, answering || page.state.view !== facts.view)
+    assert.ok(before === facts.ended || answering || type === "over", `ended by ${type}, though nobody said so`)
   }
+  page.on("stop").clear()
+  for (const [n, type] of [...EVENTS, ...OTHERS].entries()) page.sleep(60_000).on({ ...tell(type, random, n), visible: true, ageMs: 0 })
+  assert.deepEqual(page.effects.filter(({ type }) => type !== "redirect" || !facts.ended), [], "a word after stop")
   if (!everVisible) assert.deepEqual(page.kinds(), [])
   return page
 }

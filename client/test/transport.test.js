@@ -23,15 +23,15 @@ after(() => void (server.closeAllConnections(), server.close()))
 
 /** @type {import("../src/types.js").Body} */
 const body = { kind: "beat", seq: 0, view: "v", visibleMs: 0, activeMs: 0, lifecycle: "active" }
-/** @param {typeof reply} answer @param {number} [timeout] @returns {Promise<any>} */
-const ask = async (answer, timeout) => {
+/** @param {typeof reply} answer @returns {Promise<any>} */
+const ask = async (answer) => {
   reply = answer
-  return (await send(url, body, { ...body, tab: "t" }, timeout)).outcome
+  return send(url, body, { ...body, tab: "t" }, true)
 }
 
 test("a 200 is an answer, and the message is JSON with the header that no form can set", async () => {
   const outcome = await ask({ status: 200, body: '{"expiresInMs": 5, "success": true}' })
-  assert.deepEqual(outcome, { type: "answer", answer: { expiresInMs: 5, success: true }, body })
+  assert.deepEqual([outcome.type, outcome.answer], ["answer", { expiresInMs: 5, success: true }])
   assert.equal(outcome.body, body)
   assert.equal(got.headers["x-stillhere"], "1")
   assert.equal(got.headers["content-type"], "application/json")
@@ -81,13 +81,21 @@ test("a redirect is not followed", async () => {
 })
 
 test("silence ends after the timeout, and a dead server at once", async () => {
-  assert.equal((await ask({ status: 200, hold: true }, 50)).type, "failed")
-  const { outcome } = await send("http://127.0.0.1:9/", body)
+  const { timeout } = AbortSignal
+  const patience = /** @type {number[]} */ ([])
+  AbortSignal.timeout = (ms) => (patience.push(ms), timeout.call(AbortSignal, 50))
+  try {
+    assert.equal((await ask({ status: 200, hold: true })).type, "failed")
+  } finally {
+    AbortSignal.timeout = timeout
+  }
+  assert.deepEqual(patience, [10_000])
+  const outcome = await send("http://127.0.0.1:9/", body, body)
   assert.equal(outcome.type, "failed")
 })
 
 test("the answer to a sign-out needs no deadline", async () => {
   reply = { status: 200, body: '{"success": true, "reason": "signed_out"}' }
-  const { outcome } = await send(url, { ...body, kind: "leave" })
+  const outcome = await send(url, { ...body, kind: "leave" }, body)
   assert.equal(outcome.type, "answer")
 })

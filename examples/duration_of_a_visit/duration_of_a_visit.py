@@ -6,6 +6,11 @@ Run it, then open http://localhost:8000:
 
 `heartbeat.js` is not changed. It posts to a path of its own, without a body, and asks `document.cookie` whether anybody is signed in. Two
 settings serve it, and a policy that takes its word: a page on screen keeps its session, for the script says nothing of input.
+
+Visits are in visits.db. For them to be rows in NocoDB, too, as `emailOfAccessor`, `sessionStartTime` and `sessionEndTime`, run beside it:
+
+    export STILLHERE_NOCODB_TOKEN=... STILLHERE_NOCODB_URL=https://... STILLHERE_NOCODB_TABLE=m...
+    stillhere mirrors run --store sqlite:///visits.db
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from stillhere.adapters.asgi import session_of
 from tests.e2e.stand import Stand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
 
@@ -55,9 +55,9 @@ class Application(Stand):
         asked: what the API and the session routes were asked, in order.
     """
 
-    def __init__(self, policy: Policy, pages: Mapping[str, str]) -> None:
+    def __init__(self, policy: Policy, pages: Mapping[str, str], clock: Callable[[], int] | None = None) -> None:
         """Keep what pages there are: HTML by path."""
-        super().__init__(policy)
+        super().__init__(policy, clock)
         self.asked: list[Asked] = []
         self._pages = pages
         routes = [
@@ -82,6 +82,13 @@ class Application(Stand):
         found = asyncio.run_coroutine_threadsafe(self._manager.store.get(self._handle), self._loop).result(timeout=20)
         assert found is not None
         return found
+
+    @property
+    def visible_ms(self) -> int:
+        """What the server has counted of all visits."""
+        archive = self._manager.archive
+        assert archive is not None
+        return asyncio.run_coroutine_threadsafe(archive.totals(since=0), self._loop).result(timeout=20).visible_ms
 
     def heartbeats(self, path: str = "/api/poll") -> set[str | None]:
         """Tell which values of `X-Heartbeat` came to a path."""

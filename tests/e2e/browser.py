@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from urllib3.exceptions import HTTPError
 
 from tests.support import wait_until
 
@@ -46,6 +48,34 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
         self.base = base
+        self.is_alive = True
+
+    def is_as_new(self) -> bool:
+        """Close all tabs but a new one, and forget what pages kept; tell whether that could be done."""
+        if not self.is_alive:
+            return False
+        try:
+            self._forget()
+        except (WebDriverException, HTTPError, OSError, AssertionError):
+            return False
+        return True
+
+    def _forget(self) -> None:
+        driver = self.driver
+        driver.switch_to.window(driver.window_handles[0])
+        driver.switch_to.new_window("tab")
+        kept = driver.current_window_handle
+        for handle in driver.window_handles:
+            if handle != kept:
+                driver.switch_to.window(handle)
+                driver.close()
+        driver.switch_to.window(kept)
+        driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+        if self.base:  # whatever else keeps things keeps them for one port, and the next program has another
+            driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self.base, "storageTypes": "all"})
+        self.problems()
+        assert driver.window_handles == [kept]
 
     def open(self, path: str) -> None:
         """Go to a page of the program."""
@@ -155,6 +185,7 @@ class Browser:
 
     def kill(self) -> None:
         """Kill every process of this Chromium at once: no event fires, no word is said."""
+        self.is_alive = False
         driver = self.driver.service.process.pid
         for pid in reversed(_descendants(driver)):
             os.kill(pid, signal.SIGKILL)
@@ -203,6 +234,7 @@ class Browser:
 
     def quit(self) -> None:
         """End the browser."""
+        self.is_alive = False
         self.driver.quit()
 
 

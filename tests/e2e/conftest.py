@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,17 +110,54 @@ def sky(house: House) -> Iterator[Between]:
         yield proxy
 
 
+class Browsers:
+    """Browsers that are used again when they are as new: a start takes longer than many a test.
+
+    Args:
+        folder: for their profiles.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._idle: list[Browser] = []
+        self._started = 0
+
+    @contextmanager
+    def lent(self, base: str) -> Iterator[Browser]:
+        """Give one until the block ends."""
+        if self._idle:
+            browser = self._idle.pop()
+        else:
+            self._started += 1
+            browser = Browser(self._folder / f"profile-{self._started}", base)
+        browser.base = base
+        try:
+            yield browser
+        finally:
+            if browser.is_as_new():
+                self._idle.append(browser)
+            else:
+                browser.quit()
+
+    def quit(self) -> None:
+        """End them all."""
+        for browser in self._idle:
+            browser.quit()
+
+
+@pytest.fixture(scope="session")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    """Keep browsers until the tests are over."""
+    browsers = Browsers(tmp_path_factory.mktemp("browsers"))
+    yield browsers
+    browsers.quit()
+
+
 @pytest.fixture
-def start_browser(tmp_path: Path) -> Iterator[StartBrowser]:
-    """Start browsers, and end those that a test left running."""
-    with ExitStack() as running:
-
-        def start(at: House | Between) -> Browser:
-            browser = Browser(tmp_path / f"profile-{len(list(tmp_path.glob('profile-*')))}", at.url)
-            running.callback(browser.quit)
-            return browser
-
-        yield start
+def start_browser(browsers: Browsers) -> Iterator[StartBrowser]:
+    """Lend browsers, and take them back when the test is over."""
+    with ExitStack() as lent:
+        yield lambda at: lent.enter_context(browsers.lent(at.url))
 
 
 @pytest.fixture
@@ -138,11 +175,10 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Start one browser for a whole module."""
-    browser = Browser(tmp_path_factory.mktemp("chromium"), "")
-    yield browser
-    browser.quit()
+def chromium(browsers: Browsers) -> Iterator[Browser]:
+    """Lend one browser to a whole module."""
+    with browsers.lent("") as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -25,7 +25,15 @@ HASTE = "warning_timeout=seconds(1), beat_interval=seconds(2), activity_window=s
 
 
 @contextmanager
-def example(name: str, folder: Path, *, database: str, changes: Mapping[str, Mapping[str, str]]) -> Iterator[House]:
+def example(
+    name: str,
+    folder: Path,
+    *,
+    database: str,
+    changes: Mapping[str, Mapping[str, str]],
+    environment: Mapping[str, str] | None = None,
+    modules: Path | None = None,
+) -> Iterator[House]:
     """Copy an example, set its constants to shorter times, bundle its page if it has one to bundle, and serve it.
 
     Args:
@@ -33,9 +41,13 @@ def example(name: str, folder: Path, *, database: str, changes: Mapping[str, Map
         folder: to copy it to.
         database: file that it keeps its sessions in.
         changes: for each file what is replaced by what, each found exactly once: times, nothing else.
+        environment: more variables. Default: a free port.
+        modules: what is installed for its own programs, if it has any.
     """
     copy = folder / name
-    shutil.copytree(ROOT / "examples" / name, copy, ignore=shutil.ignore_patterns("*.db*", "built", "__pycache__"))
+    shutil.copytree(
+        ROOT / "examples" / name, copy, ignore=shutil.ignore_patterns("*.db*", "*.jwk", "*.key", "built", "__pycache__", "node_modules")
+    )
     for file, replacements in changes.items():
         text = (copy / file).read_text("utf-8")
         for old, new in replacements.items():
@@ -44,9 +56,12 @@ def example(name: str, folder: Path, *, database: str, changes: Mapping[str, Map
         (copy / file).write_text(text, "utf-8")
     if (copy / "page.tsx").exists():
         subprocess.run(["node", ROOT / "client" / "example.mjs", copy], check=True)
+    if modules is not None:
+        (copy / "node_modules").symlink_to(modules)
+    told = {"PORT": "0", **(environment or {})}
     with ExitStack() as stack:
         program = stack.enter_context(
-            running(f"{name}.py", log=folder / "example.log", says="running on", asked="/", environment={"PORT": "0"}, folder=copy),
+            running(f"{name}.py", log=folder / "example.log", says="running on", asked="/", environment=told, folder=copy),
         )
         yield House(program, copy / database)
 

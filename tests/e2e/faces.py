@@ -109,12 +109,13 @@ class Faces:
         self.browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     def audit(self) -> list[str]:
-        """Let axe-core look at dialog and toast; tells what it finds."""
+        """Let axe-core look at dialog and toast; tells what it finds. It must have looked at the buttons and the words in them."""
         self.browser.js((CLIENT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-        found: list[dict[str, Any]] = self.browser.driver.execute_async_script(
-            "axe.run('stillhere-dialog').then(({violations}) => arguments[0](violations))",
-        )
-        return [f"{each['id']}: {node['html']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+        script = "axe.run('stillhere-dialog').then(({violations, passes}) => arguments[0]([violations, passes]))"
+        found: tuple[list[dict[str, Any]], list[dict[str, Any]]] = self.browser.driver.execute_async_script(script)
+        looked_at = {each["id"]: " ".join(node["html"] for node in each["nodes"]) for rules in found for each in rules}
+        assert "primary" in looked_at["button-name"]
+        return [f"{each['id']}: {node['html']} {node['failureSummary']}" for each in found[0] for node in each["nodes"]]
 
 
 ESCAPE = Keys.ESCAPE

@@ -13,11 +13,15 @@ from stillhere import EndedBy, Policy, SessionManager, minutes
 from stillhere.clock import system_clock
 from stillhere.core.records import Lifecycle
 from stillhere.core.wire import Beat, Kind
+from tests.e2e import pictures_of_dashboard
 from tests.e2e.browser import Browser
+from tests.services.mail import post_office
 from tests.support import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.services.mail import Post
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TOKEN = "a token for pictures only"
@@ -55,7 +59,9 @@ def main() -> None:
             "--activity-window",
             "5s",
         )
-        with serving(store, *flags, verb="demo", log=Path(folder) / "log") as program:
+        pictures_of_dashboard.take(Path(folder), wanted, _keep)
+        with post_office() as post, serving(store, *flags, verb="demo", log=Path(folder) / "log") as program:
+            _take_codes(Path(folder), post, wanted)
             reader = Browser(Path(folder) / "reader", program.url)
             try:
                 reader.enter("counsel@law.example")
@@ -73,11 +79,40 @@ def _take_all(look: str, browser: Browser, reader: Browser, wanted: tuple[str, .
             if (name.startswith(wanted) or not wanted) and (look != "rtl" or name in RTL):
                 reader.type()
                 take(browser)
-                time.sleep(0.6)  # let transitions end
-                browser.driver.save_screenshot(str(IMAGES / f"{name}-{look}.png"))
-                print(f"docs/images/{name}-{look}.png")  # noqa: T201  # says what it does
+                _keep(browser, f"{name}-{look}")
     finally:
         browser.quit()
+
+
+def _take_codes(folder: Path, post: Post, wanted: tuple[str, ...]) -> None:
+    """Take the gate of a data room that asks for a code."""
+    if wanted and not "gate-code".startswith(wanted):
+        return
+    (folder / "terms.txt").write_text("What you read here stays with you.", "utf-8")
+    flags = (
+        *("--gate-code", "email", "--mail-url", post.url, "--mail-from", "room@firm.example", "--site-name", "Data room"),
+        *("--gate-terms", str(folder / "terms.txt"), "--gate-welcome", "The numbers of the last year, for those who were asked."),
+    )
+    with serving(f"sqlite:///{folder}/codes.db", *flags, log=folder / "codes.log") as program:
+        for look in ("light", "dark", "phone"):
+            browser = Browser(folder / f"codes-{look}", program.url)
+            _dress(browser, look)
+            try:
+                browser.open("/")
+                browser.find("#email").send_keys(f"investor@{look}.example")
+                browser.find("#terms").click()
+                browser.find("form[action='/gate'] button[type=submit]").click()
+                browser.wait_for_path("/gate/code")
+                browser.find("#code").send_keys(post.code_for(f"investor@{look}.example"))
+                _keep(browser, f"gate-code-{look}")
+            finally:
+                browser.quit()
+
+
+def _keep(browser: Browser, name: str) -> None:
+    time.sleep(0.6)  # let transitions end
+    browser.driver.save_screenshot(str(IMAGES / f"{name}.png"))
+    print(f"docs/images/{name}.png")  # noqa: T201  # says what it does
 
 
 async def _remember(store: str) -> None:
@@ -164,18 +199,7 @@ def _signin(browser: Browser) -> None:
     browser.wait_for_path("/")
 
 
-def _dashboard(browser: Browser) -> None:
-    browser.open("/admin")
-    if browser.path.startswith("/admin/login"):
-        browser.find("input[name=token]").send_keys(TOKEN)
-        browser.find("form[action='/admin/login'] button").click()
-    browser.wait_for_path("/admin")
-    browser.wait(lambda: "analyst@corp.example" in browser.js("return document.body.textContent"), "the visits")
-    time.sleep(3)
-
-
 PICTURES: dict[str, Callable[[Browser], None]] = {
-    "dashboard": _dashboard,
     "gate": _gate,
     "page": _page,
     "lab": _lab,

@@ -17,9 +17,10 @@ from stillhere.http.config import HttpConfig
 from tests.support import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stillhere.adapters.asgi import App, Receive, Scope, Send
+    from stillhere.tokens import Tokens
 
 CONFIG = HttpConfig(extra_paths={"beat": ("/api/auth/heartbeat",)}, beats_per_minute=1_000_000, messages_per_minute=1_000_000)
 
@@ -33,11 +34,17 @@ class Stand:
         holds_answers: while true, answers wait.
         is_down: while true, session routes answer 503.
         csp: the Content-Security-Policy of its pages.
+        config: how the session routes are offered.
+        tokens: which tokens there are beside the cookie.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        """Keep the policy."""
+    config: HttpConfig = CONFIG
+    tokens: Tokens | None = None
+
+    def __init__(self, policy: Policy, clock: Callable[[], int] | None = None) -> None:
+        """Keep the policy, and the clock the server goes by."""
         self.policy = policy
+        self.clock = clock
         self.files: dict[str, tuple[str, bytes]] = {"/favicon.ico": ("image/x-icon", b""), "/settled": ("text/plain", b"")}
         self.messages: list[dict[str, Any]] = []
         self.holds_answers = False
@@ -80,8 +87,8 @@ class Stand:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        async with SessionManager("memory://", policy=self.policy) as self._manager:
-            app = self._watch(SessionMiddleware(self._show, self._manager, CONFIG))
+        async with SessionManager("memory://", policy=self.policy, clock=self.clock, tokens=self.tokens) as self._manager:
+            app = self._watch(SessionMiddleware(self._show, self._manager, self.config))
             options = {"lifespan": "off", "ws": "none", "log_level": "error", "timeout_graceful_shutdown": 1}
             self._server = uvicorn.Server(uvicorn.Config(app, **options))  # type: ignore[arg-type]  # options of many types
             await self._server.serve([listener])

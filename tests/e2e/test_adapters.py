@@ -26,7 +26,7 @@ PAGES = {
     "/outer": "<iframe src=/inner></iframe>",
 }
 
-IDLE_MS = 12_000
+IDLE_MS = 8_000
 
 PLAY = "const [audio] = document.getElementsByTagName('audio'); Object.assign(audio, arguments[0] ?? {}); return audio.play()"
 
@@ -66,7 +66,7 @@ def test_sound_that_plays_keeps_the_session(chromium: Browser, attend: Attend) -
     paused_at = time.time() * 1000
     chromium.wait_for_path("/", timeout_s=30)
     assert application.session.ended_by == "idle"
-    assert application.session.last_active_at <= paused_at
+    assert application.session.last_active_at <= paused_at + 1_000  # the pause takes its way into the page, on a busy machine slowly
 
 
 def test_without_the_adapter_the_same_sound_does_not(chromium: Browser, attend: Attend) -> None:

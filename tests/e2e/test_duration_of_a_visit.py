@@ -78,7 +78,7 @@ def test_a_hidden_tab_pauses_and_a_return_beats_at_once(browser: Browser, house:
     browser.wait(lambda: sent(browser, BEAT)[-1].at >= shown_at, "a beat after the return")
     beats = [beat.at for beat in sent(browser, BEAT)]
     assert [at for at in beats if hidden_at < at < shown_at] == []
-    assert next(at for at in beats if at >= shown_at) - shown_at < 500
+    assert next(at for at in beats if at >= shown_at) - shown_at < 900  # the next tick would be a second later
     assert len(house.rows("visits")) == 1
 
 
@@ -98,16 +98,20 @@ def test_leaving_tells_the_end_by_beacon(browser: Browser, house: House) -> None
 
 def test_totals_of_each_visitor_are_the_sums_of_their_visits(house: House, browser: Browser) -> None:
     """Two visits of one visitor and one of another: the page of totals says what the visits add up to."""
-    for who, seconds in ((WHO, 3), (PARTNER, 2), (WHO, 5)):
+    stays: dict[str, list[float]] = {WHO: [], PARTNER: []}
+    for who, seconds in ((WHO, 2), (PARTNER, 2), (WHO, 6)):
         enter(browser, who)
         entered = time.monotonic()
         browser.wait(lambda since=entered, stay=seconds: time.monotonic() - since > stay, "somebody to read")
+        stays[who].append((time.monotonic() - entered) * 1_000)
         browser.find("a").click()
         browser.wait_for_path("/totals")
     spans = {
         who: [row["last_seen_at"] - row["started_at"] for row in house.rows("visits") if row["subject"] == who] for who in (WHO, PARTNER)
     }
-    assert [round(span / 1_000) for span in (*sorted(spans[WHO]), *spans[PARTNER])] == [3, 5, 2]
+    for who, visits in spans.items():
+        # A busy machine takes a moment to come and go; nothing is less than it was.
+        assert all(-500 < span - stay < 2_000 for span, stay in zip(sorted(visits), sorted(stays[who]), strict=True))
     browser.open("/totals")
     for who, visits in spans.items():
         assert f"{who}: {len(visits)} visits, 0 min {sum(visits) // 1_000} s" in browser.text()

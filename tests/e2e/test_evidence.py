@@ -39,7 +39,7 @@ def test_a_key_near_the_deadline_keeps_the_session(chromium: Browser, visit: Vis
     chromium.type()
     chromium.wait(lambda: application.session.last_active_at > born_at, "the input to be credited")
     assert application.session.last_seen_at < typed_at + 1_000
-    assert abs(application.session.last_active_at - typed_at) < 500
+    assert abs(application.session.last_active_at - typed_at) < 1_000
     chromium.wait(lambda: time.time() * 1000 > born_at + 14_000 + 500, "the old deadline to pass")
     assert (chromium.state()["state"], chromium.js("return warned"), chromium.path) == ("active", 0, "/page")
 

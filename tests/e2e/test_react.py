@@ -251,5 +251,6 @@ def test_a_changed_prefix_is_read_off_the_beat_route(page: Page) -> None:
     page.show({**HEART, "options": {"endpoint": "/elsewhere/beat", "push": False}})
     page.wait_for_messages("beat", 1)
     page.browser.js("lab.latest.heart.end()")
-    page.browser.wait(lambda: page.stand.messages[-1]["path"] == "/elsewhere/end", "the sign-out")
+    # A beat that was answered 404 may be tried again meanwhile.
+    page.browser.wait(lambda: "/elsewhere/end" in [message["path"] for message in page.stand.messages], "the sign-out")
     assert page.stand.messages[0]["path"] == "/elsewhere/beat"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 WHO = "investor@fund.example"
 
-BRIEF = ("--idle-timeout", "20s", "--warning-timeout", "8s", "--beat-interval", "8s", "--activity-window", "8s")
+BRIEF = ("--idle-timeout", "14s", "--warning-timeout", "7s", "--beat-interval", "7s", "--activity-window", "7s")
 """Timeouts for tests that wait for an end."""
 
 
@@ -62,7 +62,7 @@ def test_a_tab_that_nobody_saw_leaves_no_row(browser: Browser, house: House) -> 
 
 
 def test_the_warning_shows_and_only_a_choice_extends(start_house: StartHouse, start_browser: StartBrowser) -> None:
-    """Idle for 12 of 20 seconds, a person is warned; typing then does not extend, the button does."""
+    """Idle for 7 of 14 seconds, a person is warned; typing then does not extend, the button does."""
     house = start_house(*BRIEF)
     browser = start_browser(house)
     browser.enter(WHO)
@@ -91,7 +91,7 @@ def test_an_idle_session_ends_with_one_notice_and_one_redirect(start_house: Star
     assert "without activity" in browser.text()
     session = house.session_of(WHO)
     assert session["ended_by"] == "idle"
-    assert session["ended_at"] == session["last_active_at"] + 20_000
+    assert session["ended_at"] == session["last_active_at"] + 14_000
 
 
 def test_a_session_ended_elsewhere_is_noticed_at_the_next_message(browser: Browser, house: House) -> None:
@@ -174,7 +174,8 @@ def test_a_session_that_ended_while_hidden_is_noticed_on_return(start_house: Sta
 
 def test_the_server_dies_while_the_warning_shows(start_house: StartHouse, start_browser: StartBrowser) -> None:
     """A choice to stay that finds no server waits for it, counts from when it was made, and nobody is signed out meanwhile."""
-    house = start_house(*BRIEF)
+    arguments = (*BRIEF, "--idle-timeout", "18s", "--warning-timeout", "11s")  # a server that starts may need a while
+    house = start_house(*arguments)
     browser = start_browser(house)
     browser.enter(WHO)
     browser.wait(lambda: browser.state()["state"] == "expiring", "the warning")
@@ -184,6 +185,6 @@ def test_the_server_dies_while_the_warning_shows(start_house: StartHouse, start_
     browser.js("document.querySelector('stillhere-dialog').shadowRoot.querySelector('#primary').click()")
     browser.wait(lambda: browser.state()["failures"] > 0, "the choice to find nobody")
     assert browser.path == "/confidential"
-    start_house(*BRIEF, port=int(house.url.rpartition(":")[2]))
+    start_house(*arguments, port=int(house.url.rpartition(":")[2]))
     browser.wait(lambda: browser.state()["state"] == "active", "the choice to be heard")
     assert house.session_of(WHO)["last_active_at"] > before

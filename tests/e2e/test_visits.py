@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.e2e.browser import Browser
-    from tests.e2e.conftest import House, StartBrowser, StartHouse
+    from tests.e2e.conftest import House, StartBrowser
 
 WHO = "investor@fund.example"
 
@@ -34,58 +34,75 @@ def enter(browser: Browser, house: House) -> float:
     return time.monotonic() - float(browser.state()["visibleMs"]) / 1000
 
 
+Span = tuple[float, float]
+"""Least and most, ms: what the driver of the browser takes its time over on a busy machine lies between them."""
+
+
+def close(browser: Browser, seen_at: float) -> Span:
+    """Close the tab; tell how long it was seen."""
+    least_ms = (time.monotonic() - seen_at) * 1000
+    browser.close_tab()
+    return least_ms, (time.monotonic() - seen_at) * 1000
+
+
+def is_exact(ms: float, span: Span, exact_ms: float = EXACT_MS) -> bool:
+    """Tell whether a time is what was seen, to a second."""
+    return span[0] - exact_ms < ms < span[1] + exact_ms
+
+
 def test_a_visit_that_closes_normally_is_exact(browser: Browser, house: House) -> None:
     """Reads, then closes the tab: the recorded time is the real time, to a second."""
     seen_at = enter(browser, house)
     stay(browser, 8)
-    browser.close_tab()
-    real_ms = (time.monotonic() - seen_at) * 1000
+    seen = close(browser, seen_at)
     visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
-    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
-    assert abs(visit["last_seen_at"] - visit["started_at"] - real_ms) < EXACT_MS
+    assert is_exact(visit["visible_ms"], seen)
+    assert is_exact(visit["last_seen_at"] - visit["started_at"], seen)
 
 
 def test_a_killed_browser_loses_at_most_one_step(browser: Browser, house: House) -> None:
     """Reads, then every process is killed: what is missing is less than the step from 5 to 15 seconds."""
     seen_at = enter(browser, house)
     stay(browser, 8)
+    least_ms = (time.monotonic() - seen_at) * 1000
     browser.kill()
     real_ms = (time.monotonic() - seen_at) * 1000
     visit = house.visit_of(WHO)
     assert visit["left_at"] is None
     assert 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms
-    assert real_ms - visit["visible_ms"] < 10_000
+    assert least_ms - visit["visible_ms"] < 10_000
 
 
-def test_a_killed_page_loses_seconds(start_house: StartHouse, start_browser: StartBrowser) -> None:
-    """Reads on between two beats, then the page's process is killed: the browser sends its last will."""
-    house = start_house("--beat-interval", "25s")
-    browser = start_browser(house)
+def test_a_killed_page_loses_seconds(browser: Browser, house: House) -> None:
+    """Reads on between two beats, at 5 and at 15 seconds, then the page's process is killed: the browser sends its last will."""
     seen_at = enter(browser, house)
-    stay(browser, 32)
+    stay(browser, 13.5)
+    least_ms = (time.monotonic() - seen_at) * 1000
     browser.kill_pages()
     real_ms = (time.monotonic() - seen_at) * 1000
     visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last will")
     # The browser is asked to look every 5 s, and a timer may be late.
-    assert real_ms - 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms
+    assert least_ms - 5_000 - EXACT_MS < visit["visible_ms"] <= real_ms + EXACT_MS
+    assert visit["visible_ms"] > 5_000 + 2 * EXACT_MS, "no more than the last beat"
 
 
 def test_hidden_time_counts_nothing(browser: Browser, house: House) -> None:
     """Reads, puts the tab away, comes back, reads on, closes: the two stretches count, the absence between them does not."""
     seen_at = enter(browser, house)
     stay(browser, 3)
+    leaves_at = time.monotonic()
     tab = browser.hide()
     hidden_at = time.monotonic()
     stay(browser, 9)
+    returns_at = time.monotonic()
     browser.show(tab)
     shown_at = time.monotonic()
     stay(browser, 2)
-    browser.close_tab()
-    closed_at = time.monotonic()
-    real_ms = (hidden_at - seen_at + closed_at - shown_at) * 1000
+    whole = close(browser, seen_at)
+    away = (returns_at - hidden_at) * 1000, (shown_at - leaves_at) * 1000
     visit = house.wait_for_visit(WHO, lambda visit: visit["last_seen_at"] - visit["started_at"] > 13_000, "the last words")
-    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
-    assert abs(visit["last_seen_at"] - visit["started_at"] - (closed_at - seen_at) * 1000) < EXACT_MS
+    assert is_exact(visit["visible_ms"], (whole[0] - away[1], whole[1] - away[0]))
+    assert is_exact(visit["last_seen_at"] - visit["started_at"], whole)
 
 
 def test_a_page_never_seen_is_nothing(house: House, start_browser: StartBrowser) -> None:
@@ -110,11 +127,10 @@ def test_visible_and_active_time_are_two_numbers(browser: Browser, house: House)
     typed_from = time.monotonic()
     stay(browser, 5, typing=True)
     typed_ms = (time.monotonic() - typed_from) * 1000
-    stay(browser, 14)
-    browser.close_tab()
-    real_ms = (time.monotonic() - seen_at) * 1000
+    stay(browser, 7)
+    seen = close(browser, seen_at)
     visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
-    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+    assert is_exact(visit["visible_ms"], seen)
     assert abs(visit["active_ms"] - typed_ms) < 1.5 * EXACT_MS
 
 
@@ -122,24 +138,25 @@ def test_a_short_visit_is_exact(browser: Browser, house: House) -> None:
     """Stays two seconds: two seconds are recorded, not none and not an average."""
     seen_at = enter(browser, house)
     stay(browser, 2)
-    browser.close_tab()
-    real_ms = (time.monotonic() - seen_at) * 1000
+    seen = close(browser, seen_at)
     visit = house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None, "the last words")
-    assert abs(visit["visible_ms"] - real_ms) < EXACT_MS
+    assert is_exact(visit["visible_ms"], seen)
 
 
 def test_two_tabs_count_once(browser: Browser, house: House) -> None:
     """Reads in one tab, then in another: the visit's visible time is their union and both views are there."""
     seen_at = enter(browser, house)
     stay(browser, 3)
+    first_ms = (time.monotonic() - seen_at) * 1000
     browser.hide()
     browser.open("/lab")
     browser.wait_for_client()
+    opened_at = time.monotonic()
     stay(browser, 3)
-    browser.close_tab()
-    real_ms = (time.monotonic() - seen_at) * 1000
+    second_ms, _ = close(browser, opened_at)
+    whole_ms = (time.monotonic() - seen_at) * 1000
     visit = house.wait_for_visit(WHO, lambda visit: visit["last_seen_at"] - visit["started_at"] > 5_500, "the last words")
     views = house.rows("views")
     assert sorted(view["page"] for view in views) == ["/confidential", "/lab"]
     assert visit["visible_ms"] <= sum(view["visible_ms"] for view in views)
-    assert real_ms - 2 * EXACT_MS < visit["visible_ms"] < real_ms + EXACT_MS
+    assert is_exact(visit["visible_ms"], (first_ms + second_ms - EXACT_MS, whole_ms))
