@@ -13,6 +13,7 @@ from benchmarks.groups.batches import batches
 from benchmarks.groups.beats import beats
 from benchmarks.groups.latency import latency
 from benchmarks.groups.pages import pages
+from benchmarks.groups.questions import questions
 from benchmarks.groups.servers import servers
 from benchmarks.groups.stored import stored
 from benchmarks.groups.streams import streams
@@ -37,6 +38,7 @@ GROUPS: Final[dict[str, Group]] = {
     "workers": workers,
     "servers": servers,
     "streams": streams,
+    "questions": questions,
 }
 
 
@@ -64,4 +66,5 @@ def main() -> None:
     print(f"{len(rows)} rows in {time.monotonic() - began:.0f} s")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,8 @@ def latency(stage: Stage, services: Services, scale: Scale) -> list[Row]:
         verify.touches(sides[-1])
     rows = []
     for connections in scale.connections:
-        found = alternate([replace(side, connections=connections) for side in sides], rounds=scale.rounds, seconds=1, warm=True)
+        warm = connections == scale.connections[0]
+        found = alternate([replace(side, connections=connections) for side in sides], rounds=scale.rounds, seconds=1, warm=warm)
         for side in sides[1:]:
             for name, quantile in (("p50", "p50_us"), ("p99", "p99_us")):
                 values, theirs = ([getattr(round_, quantile) / 1000 for round_ in found[who]] for who in (side.name, "Express"))
