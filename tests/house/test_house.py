@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "stillhere"
 CORE = sorted((SOURCE / "core").glob("*.py"))
 
+OURS = [*SOURCE.rglob("*.py"), *(file for file in (ROOT / "tests").rglob("*.py") if "node_modules" not in file.parts)]
+
 ALLOWED_IN_CORE = {
     "__future__",
     "base64",
@@ -59,7 +61,7 @@ def test_the_core_is_pure(file: Path) -> None:
 
 def test_files_and_functions_stay_small() -> None:
     """A file fits in a sitting, a function on a screen."""
-    for file in [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+    for file in OURS:
         text = file.read_text("utf-8")
         assert text.count("\n") <= LONGEST_FILE, f"{file} has {text.count(chr(10))} lines"
         for node in ast.walk(ast.parse(text)):
@@ -77,7 +79,7 @@ def test_statements_begin_with_their_units(file: Path) -> None:
 
 def test_every_suppression_has_its_reason() -> None:
     """Wherever a linter or a type checker is told to look away, the line says why."""
-    for file in [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+    for file in OURS:
         for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
             for mark in ("# no" + "qa:", "# type: " + "ignore["):
                 if mark in line:
@@ -90,11 +92,18 @@ def test_the_shipped_client_is_built_from_its_source() -> None:
     assert built.returncode == 0, built.stderr
 
 
+def test_the_shipped_parts_of_pdf_js_are_those_of_npm() -> None:
+    """What the viewer uses of pdf.js is, byte for byte and file for file, what the locked version on npm has."""
+    checked = subprocess.run(["node", "vendor.mjs", "--check"], cwd=ROOT / "client", capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_importing_the_package_does_no_work() -> None:
-    """`import stillhere` starts no thread, opens no file of ours and loads no database driver, server or migration tool."""
+    """`import stillhere` starts no thread, opens no file of ours and loads no database driver, server, migration tool or cryptography."""
     script = (
         "import sys, threading, stillhere; "
-        "loaded = {'sqlalchemy', 'alembic', 'starlette', 'uvicorn', 'pydantic', 'sqlite3', 'limits'} & set(sys.modules); "
+        "heavy = {'sqlalchemy', 'alembic', 'starlette', 'uvicorn', 'pydantic', 'sqlite3', 'limits', 'joserfc', 'cryptography'}; "
+        "loaded = heavy & set(sys.modules); "
         "assert not loaded, loaded; assert threading.active_count() == 1"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

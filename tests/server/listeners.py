@@ -112,14 +112,18 @@ class Listener(threading.Thread):
 
 
 class EventListener(Listener):
-    """Listens as an `EventSource` does."""
+    """Listens as an `EventSource` does.
+
+    Attributes:
+        path: where.
+    """
+
+    path = "/session/events"
 
     def _listen(self) -> int:
         connection = http.client.HTTPConnection("", timeout=60)
         connection.sock = self.line
-        connection.request(
-            "GET", "/session/events", headers={"Host": urlsplit(self.url).netloc, "Accept": "text/event-stream", **self.sent}
-        )
+        connection.request("GET", self.path, headers={"Host": urlsplit(self.url).netloc, "Accept": "text/event-stream", **self.sent})
         with connection.getresponse() as answer:
             return self._read(answer)
 
@@ -140,6 +144,12 @@ class EventListener(Listener):
                 elif line.startswith(b":"):
                     self.comments.append(time.monotonic())
         return 0
+
+
+class DashboardListener(EventListener):
+    """Listens as the dashboard does."""
+
+    path = "/admin/api/events"
 
 
 class SocketListener(Listener):

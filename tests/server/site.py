@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.support import Program
 
 ADMIN_TOKEN: Final = "planted admin token 7d1f"
+VIEWER_TOKEN: Final = "planted viewer token 09be"
 
 
 class Site:
@@ -30,6 +31,7 @@ class Site:
         self.program = program
         self.url = program.url
         self._file = file
+        self.store = f"sqlite:///{file}"
         self._numbers = numbers
         self._browsers: list[httpx2.Client] = []
 
@@ -65,9 +67,22 @@ class Site:
 
     def operator(self) -> httpx2.Client:
         """Give a browser in which the operator is signed in."""
+        return self._signed_in(ADMIN_TOKEN)
+
+    def viewer(self) -> httpx2.Client:
+        """Give a browser in which a viewer is signed in."""
+        return self._signed_in(VIEWER_TOKEN)
+
+    def _signed_in(self, token: str) -> httpx2.Client:
         visitor = self.visitor()
-        assert visitor.post("/admin/login", data={"token": ADMIN_TOKEN}).status_code == 303
+        assert visitor.post("/admin/login", data={"token": token}).status_code == 303
         return visitor
+
+    def program_with(self, token: str, **headers: str) -> httpx2.Client:
+        """Give a program that comes with a token, from an address of its own and from no page."""
+        sent = {"x-forwarded-for": self.address(), "authorization": f"Bearer {token}", **headers}
+        self._browsers.append(httpx2.Client(base_url=self.url, headers=sent, timeout=20))
+        return self._browsers[-1]
 
     def kept(self) -> list[Any]:
         """Read all sessions, visits and views from the file itself."""

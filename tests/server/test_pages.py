@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ANSWERS: Final = (
     ("GET", "/", 200),
     ("GET", "/?next=/lab&reason=idle", 200),
-    ("GET", "/gate", 405),
+    ("GET", "/gate", 303),
     ("POST", "/gate", 400),
     ("GET", "/confidential", 303),
     ("GET", "/lab", 303),
@@ -66,7 +66,7 @@ def test_every_answer_carries_the_security_headers(site: Site, method: str, path
     ("path", "methods"),
     [
         ("/", {"GET", "HEAD"}),
-        ("/gate", {"POST"}),
+        ("/gate", {"GET", "HEAD", "POST"}),
         ("/admin/login", {"GET", "HEAD", "POST"}),
         ("/admin/logout", {"POST"}),
         ("/admin", {"GET", "HEAD"}),
@@ -102,7 +102,7 @@ def test_pages_keep_to_their_own_policy(site: Site, path: str) -> None:
     assert re.search(r'(?:src|href|action)="(?:https?:)?//', answer.text) is None
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/gate", "/admin/logout"])
+@pytest.mark.parametrize("path", ["/nothing", "/lab/end", "/admin/logout"])
 def test_an_error_page_says_what_to_do(site: Site, path: str) -> None:
     """An error is a page in the site's own look, with a title and a way on."""
     answer = site.visitor().get(path)
@@ -128,6 +128,15 @@ def test_ending_from_elsewhere(site: Site) -> None:
     assert visitor.post("/lab/end").json() == {"ended": True}
     assert visitor.get("/session").json()["reason"] == "revoked"
     assert visitor.post("/lab/end").json() == {"ended": False}
+
+
+@pytest.mark.parametrize(("path", "leads_to"), [("/admin/nothing", "/admin"), ("/admin/api/nothing", "/admin"), ("/nothing", "/")])
+def test_what_is_not_there_leads_to_where_one_was(site: Site, path: str, leads_to: str) -> None:
+    """Below the dashboard's address an operator is led to the dashboard, elsewhere everybody to the start."""
+    for browser in (site.operator(), site.visitor()):
+        answer = browser.get(path)
+        assert answer.status_code == 404
+        assert f'<a class="button primary" href="{leads_to}">' in answer.text
 
 
 def test_health(site: Site) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def test_it_greets_serves_and_stops(tmp_path: Path) -> None:
     """A start says where everything is; SIGTERM ends it with exit code 0 and nothing in the log but the greeting."""
-    with serving(f"sqlite:///{tmp_path / 'visits.db'}", log=tmp_path / "log") as program:
+    with serving(f"sqlite:///{tmp_path / 'visits.db'}", log=tmp_path / "log", afresh=True) as program:
         with urllib.request.urlopen(f"{program.url}/readyz") as answer:
             assert json.load(answer) == {"ready": True}
         assert program.stop(signal.SIGTERM) == 0

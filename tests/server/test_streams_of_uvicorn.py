@@ -50,7 +50,7 @@ def test_a_stop_does_not_wait_for_streams(server: str) -> None:
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=20)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
             assert [stream.wait_closed() for stream in streams] == [0] * 3 + [1012] * 3
             assert process.stderr is not None
             assert "rror" not in process.stderr.read()
