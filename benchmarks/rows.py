@@ -28,7 +28,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rounds: int = 5
-    seconds: int = 2
+    seconds: int = 1
     people: int = 2_000
     stored: tuple[int, ...] = (1_000, 100_000, 1_000_000)
     sampled: int = 50_000

@@ -93,7 +93,14 @@ class Stage:
         return Side(name="bare ASGI", server=self.uvicorn("bare", "benchmarks.apps.bare:app"), cookies=like.cookies, load=like.load)
 
     def embedded(
-        self, name: str, url: str, *, databases: Sequence[Server] = (), load: Load = TOUCH, stored: int | None = None, lapsed: int = 0
+        self,
+        name: str,
+        url: str,
+        *,
+        databases: Sequence[Server] = (),
+        load: Load = TOUCH,
+        stored: int | None = None,
+        filled: Path | None = None,
     ) -> Side:
         """Start stillhere inside an ASGI application, with people signed in.
 
@@ -102,15 +109,15 @@ class Stage:
             url: of the store.
             databases: the servers that keep it.
             load: what is sent.
-            stored: how many sessions are in the store. Default: as many as people.
-            lapsed: how many more there are that lapsed; none in memory.
+            stored: how many sessions are to be in the store. Default: as many as people.
+            filled: file with the cookies of a store that has its sessions already.
         """
-        cookies = self.cookies(name)
+        cookies = filled or self.cookies(name)
         environment = {"BENCH_STORE": url}
         if url.startswith("memory:"):
             environment |= {"BENCH_COOKIES": str(cookies), "BENCH_PEOPLE": str(self.people), "BENCH_STORED": str(stored or self.people)}
-        else:
-            self.fill(url, stored or self.people, lapsed=lapsed, cookies=cookies)
+        elif filled is None:
+            self.fill(url, stored or self.people, cookies=cookies)
         server = self.uvicorn(name, "benchmarks.apps.embedded:app", environment)
         return Side(name=name, server=server, cookies=cookies, databases=databases, load=load)
 
@@ -121,10 +128,10 @@ class Stage:
         command = [sys.executable, "-m", "stillhere.server.cli", "serve", "--store", url, "--port", "{port}", *limits]
         return Side(name=name, server=self.start(name, command, {}), cookies=self.cookies(name), databases=databases)
 
-    def fill(self, url: str, stored: int, *, lapsed: int = 0, cookies: Path) -> None:
-        """Put sessions into a store that several processes can reach."""
+    def fill(self, url: str, stored: int, *, lapsed: int = 0, cookies: Path, cores: str = str(SERVER_CORE)) -> None:
+        """Put sessions into a store that several processes can reach, and so many more that lapsed and nobody noticed."""
         words = [url, str(stored), str(self.people), str(lapsed), str(cookies)]
-        command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.apps.people", *words]
+        command = ["taskset", "-c", cores, sys.executable, "-m", "benchmarks.apps.people", *words]
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if ran.returncode:
             raise BenchmarkError(f"cannot fill the store: {ran.stderr}")

@@ -26,6 +26,8 @@ END_AT: Final = 1_767_225_600_000
 SEED: Final = 20_250_101
 
 PAGES: Final = 60
+
+_ATTRIBUTES: Final = ("{}", '{"verified": true}')
 VIEWS_EACH: Final = 3
 
 SESSIONS = ("handle", "id_hash", "subject", "created_at", "last_active_at", "last_seen_at", "absolute_end_at", "idle_timeout", "attributes")
@@ -77,7 +79,7 @@ def _visit(draw: random.Random, n: int, started_at: int, subject: str, rows: Row
         at += visible
         visible_total += visible
     visits.append((handle, 1, subject, started_at, at, at, visible_total, visible_total // 2, at))
-    sessions.append((handle, "x" * 43, subject, started_at, at, at, at + 1, DAY_MS, "{}", at, "signed_out", at))
+    sessions.append((handle, "x" * 43, subject, started_at, at, at, at + 1, DAY_MS, _ATTRIBUTES[n % 2], at, "signed_out", at))
 
 
 def fill(sqlite: str, postgresql: str, visits: int, *, visitors: int) -> None:

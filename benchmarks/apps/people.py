@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 200
-IN_BULK = 10_000
+IN_BULK = 50_000
 
 HOUR = 3_600_000
 
@@ -84,8 +84,16 @@ async def _store_in_sql(engine: Engine, sessions: Iterator[Session]) -> None:
     from stillhere.stores.sql.schema import sessions as table  # noqa: PLC0415  # only where it is SQL
 
     while some := list(islice(sessions, IN_BULK)):
+        rows = [tuple((columns_of(session) | {"attributes": "{}"}).values()) for session in sorted(some, key=lambda one: one.handle)]
+        names, marks = ", ".join(columns_of(some[0])), ", ".join("?" * len(rows[0]))
         with engine.begin() as connection:
-            connection.execute(table.insert(), [columns_of(session) for session in some])
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608  # our own names
+                continue
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
 
 
 async def _store_in_redis(store: Any, sessions: Iterator[Session]) -> None:  # noqa: ANN401  # its type loads only where it is used

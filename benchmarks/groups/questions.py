@@ -44,6 +44,8 @@ FILTERS: Final = {
     "30 days of a page": replace(MONTH, page="/page/3"),
     "30 days, 3 minutes or more": replace(MONTH, min_visible_ms=180_000),
     "30 days, signed out": replace(MONTH, ended_by=("signed_out",)),
+    "30 days, verified": replace(MONTH, verified=True),
+    "all, signed out": VisitFilter(ended_by=("signed_out",)),
     "all of a visitor": VisitFilter(visitor="visitor7@fund.example"),
 }
 

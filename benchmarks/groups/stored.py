@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from psycopg import sql
@@ -17,7 +18,7 @@ from benchmarks import verify
 from benchmarks.measure import BenchmarkError, alternate, measure
 from benchmarks.rows import Goal, row
 from benchmarks.services import STORES
-from benchmarks.sides import Stage
+from benchmarks.sides import ALL_CORES, Stage
 from tests.services import Postgresql, RedisServer
 
 if TYPE_CHECKING:
@@ -33,32 +34,61 @@ SMALL = Goal(300, "at most")
 CALM = Goal(3, "at most")
 
 
+class _Store(NamedTuple):
+    """A store for one side, how much it took when it was empty, and the file with the cookies of those who are in it."""
+
+    url: str
+    databases: Sequence[Server]
+    sessions: int
+    lapsed: int
+    empty: int
+    cookies: Path | None
+
+
 def stored(stage: Stage, services: Services, scale: Scale) -> list[Row]:
     """Measure every store with few, many and very many sessions in it."""
     rows: list[Row] = []
+    stores = {kind: [_store(kind, count, stage, services, scale) for count in scale.stored] for kind in STORES}
+    _fill([store for kind in STORES for store in stores[kind] if store.cookies], stage.folder, scale)
     for kind in STORES:
         # A stage for each: a million sessions in memory are let go before the next million come.
         folder = stage.folder / kind
         folder.mkdir()
         with Stage(folder, people=scale.sampled) as own:
-            rows += _stored(kind, own, services, scale)
+            rows += _stored(kind, own, stores[kind], scale)
     return rows
 
 
-def _stored(kind: str, stage: Stage, services: Services, scale: Scale) -> list[Row]:
-    stores = {count: services.store(kind) for count in scale.stored}
-    most = scale.stored[-1]
-    empty = _bytes(*stores[most])
+def _store(kind: str, count: int, stage: Stage, services: Services, scale: Scale) -> _Store:
+    url, databases = services.store(kind)
+    cookies = None if kind == "memory" else stage.cookies(f"{kind} {count}")
+    return _Store(url, databases, count, scale.lapsed if count == scale.stored[-1] else 0, _bytes(url, databases), cookies)
+
+
+def _fill(stores: list[_Store], folder: Path, scale: Scale) -> None:
+    """Fill them on all cores, those that take longest first: nothing is measured meanwhile."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool, Stage(folder, people=scale.sampled) as filling:
+
+        def fill(store: _Store) -> None:
+            assert store.cookies is not None
+            filling.fill(store.url, store.sessions, lapsed=store.lapsed, cookies=store.cookies, cores=ALL_CORES)
+
+        for _ in pool.map(fill, sorted(stores, key=lambda store: -store.sessions)):
+            pass
+
+
+def _stored(kind: str, stage: Stage, stores: list[_Store], scale: Scale) -> list[Row]:
     sides = {}
-    for count, (url, databases) in stores.items():
-        lapsed = scale.lapsed if count == most else 0
-        sides[count] = stage.embedded(f"{kind}, {count:,} stored", url, databases=databases, stored=count, lapsed=lapsed)
-        verify.touches(sides[count])
+    for store in stores:
+        name = f"{kind}, {store.sessions:,} stored"
+        sides[store.sessions] = stage.embedded(name, store.url, databases=store.databases, stored=store.sessions, filled=store.cookies)
+        verify.touches(sides[store.sessions])
+    most = stores[-1].sessions
     if kind == "memory":
         few, many = (_resident(sides[count].server) for count in (scale.stored[0], most))
         size = (many - few) / (most - scale.stored[0])
     else:
-        size = (_bytes(*stores[most]) - empty) / (most + scale.lapsed)
+        size = (_bytes(stores[-1].url, stores[-1].databases) - stores[-1].empty) / (most + scale.lapsed)
     made = row(f"a session in {kind}", [size], "bytes", group="bytes for each session", goal=SMALL if kind == "redis" else None)
     found = alternate(list(sides.values()), rounds=scale.rounds, seconds=1)
     cpu = {count: [round_.cpu_us + round_.database_us for round_ in found[side.name]] for count, side in sides.items()}

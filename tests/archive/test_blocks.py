@@ -16,7 +16,22 @@ from stillhere.archive.records import VisitFilter
 from stillhere.stores import open_store
 from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, share_days
 from stillhere.stores.sql.schema import days
-from tests.archive.week import FIRST, LATER, PERIODS, WHEN, Raw, answers, blocks, come, fill, named, settle, somebody_waits, summarised
+from tests.archive.week import (
+    FIRST,
+    LATER,
+    PERIODS,
+    WHEN,
+    Raw,
+    answers,
+    blocks,
+    come,
+    fill,
+    named,
+    same_pages,
+    settle,
+    somebody_waits,
+    summarised,
+)
 from tests.faults.token_stand import until
 from tests.stores.every import fresh_url
 
@@ -39,10 +54,7 @@ async def test_blocks_tell_what_days_tell(week: tuple[SqliteStore, Archive]) -> 
     assert await blocks(store) == [FIRST]
     for wanted in (*PERIODS, VisitFilter(since_at=FIRST - 1, until_at=FIRST + BLOCK_MS), VisitFilter(since_at=FIRST, until_at=LATER)):
         assert await answers(archive, wanted) == await answers(raw, wanted)
-        told, true = await archive.pages(wanted, **WHEN), await raw.pages(wanted, **WHEN)
-        assert [(one.page, one.views, one.visitors, one.visible.sum) for one in told] == [
-            (one.page, one.views, one.visitors, one.visible.sum) for one in true
-        ]
+        await same_pages(archive, raw, wanted)
     await archive.exclude((await archive.visits(VisitFilter(limit=1), **WHEN))[0].id, excluded=True)
     assert await blocks(store) == []
     assert await answers(archive, PERIODS[0]) == await answers(raw, PERIODS[0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from stillhere.archive.archive import Archive, VisitorSort
+    from stillhere.core.records import Session
     from stillhere.stores.sqlite.store import SqliteStore
 
 FIRST = 20_000 * DAY_MS
@@ -34,28 +36,40 @@ VISITS = 300
 
 
 def fill(connection: Connection, seed: int) -> None:
-    """Put visits of a week there: over midnights, some excluded, of people who come often."""
+    """Put visits of a week there: over midnights, some excluded, of people who come often, and that ended in every way."""
     draw = random.Random(seed)  # noqa: S311  # to be the same every time
-    heat = ".".join(["1"] * 20)
     for n in range(VISITS):
         at = FIRST + draw.randrange(7 * DAY_MS)
-        visible = min(int(draw.lognormvariate(10, 2)), 2 * DAY_MS)
-        session = replace(
-            session_of(f"{n:03}", subject=f"v{draw.randrange(40)}", now=at), ended_at=at + visible, ended_by=EndedBy.SIGNED_OUT
-        )
-        stay = Visit(
-            handle=session.handle, number=1, subject=session.subject, started_at=at, last_seen_at=at + visible, covered_until_at=at,
-            visible_ms=visible, active_ms=visible // 3,
-        )  # fmt: skip
-        view = View(
-            handle=session.handle, view="v", visit=1, tab=None, page=draw.choice([None, "/a", "/b", "/c"]),
-            title=draw.choice([None, "A", "B"]),
-            opened_at=at, last_seen_at=at + visible, visible_ms=visible, active_ms=visible // 3, scroll_pct=draw.randrange(1001) / 10,
-            heat=draw.choice([None, heat]),
-        )  # fmt: skip
+        session = session_of(f"{n:03}", draw.choice([{}, {"verified": True}]), subject=f"v{draw.randrange(40)}", now=at)
+        stays = [_visit(draw, session, number, at + number * DAY_MS // 8) for number in range(1, draw.choice([2, 2, 2, 3]))]
+        over_at = stays[-1].last_seen_at + draw.choice([0, 0, 1_999, 2_000, 2_001, 60_000])
+        by = draw.choice([EndedBy.SIGNED_OUT, EndedBy.IDLE, EndedBy.REVOKED])
+        if draw.random() < 0.99:  # the sessions of a few have not been noted to be over
+            session = replace(session, ended_at=over_at, ended_by=by)
         connection.execute(sessions.insert(), columns_of(session))
-        connection.execute(visits.insert(), columns_of(stay) | {"excluded": int(draw.random() < 0.1)})
-        connection.execute(views.insert(), columns_of(view))
+        for stay in stays:
+            connection.execute(visits.insert(), columns_of(stay) | {"excluded": int(draw.random() < 0.1)})  # one in ten
+            for view in range(draw.choice([1, 1, 2])):
+                connection.execute(views.insert(), columns_of(_view(draw, stay, view)))
+
+
+def _visit(draw: random.Random, session: Session, number: int, at: int) -> Visit:
+    visible = min(int(draw.lognormvariate(10, 2)), 2 * DAY_MS)
+    left_at = draw.choice([None, None, at + visible])
+    return Visit(
+        handle=session.handle, number=number, subject=session.subject, started_at=at, last_seen_at=at + visible, covered_until_at=at,
+        visible_ms=visible, active_ms=visible // 3, left_at=left_at,
+    )  # fmt: skip
+
+
+def _view(draw: random.Random, stay: Visit, n: int) -> View:
+    heat = ".".join(draw.choice(["0", "1", "2s"]) for _ in range(20))
+    visible = stay.visible_ms // (n + 1)
+    return View(
+        handle=stay.handle, view=f"{stay.number}-{n}", visit=stay.number, tab=None, page=draw.choice([None, "/a", "/b", "/c"]),
+        title=draw.choice([None, "A", "B", "B"]), opened_at=stay.started_at, last_seen_at=stay.started_at + visible, visible_ms=visible,
+        active_ms=visible // 3, scroll_pct=draw.randrange(1001) / 10, heat=draw.choice([None, heat]),
+    )  # fmt: skip
 
 
 class Raw(SqlSource):
@@ -63,6 +77,19 @@ class Raw(SqlSource):
 
     async def span(self, *_: object) -> None:
         """Know none."""
+
+
+async def same_pages(archive: Archive, raw: Archive, wanted: VisitFilter) -> None:
+    """Ask both for pages: all is the very same but the quartiles, which are near."""
+    told, true = await archive.pages(wanted, **WHEN), await raw.pages(wanted, **WHEN)
+    for one, other in zip(told, true, strict=True):
+        for name in ("page", "title", "views", "visitors", "heat"):
+            assert getattr(one, name) == getattr(other, name)
+        assert (one.visible.sum, one.active.sum) == (other.visible.sum, other.active.sum)
+        for name in ("q1", "median", "q3"):
+            assert getattr(one.visible, name) == pytest.approx(getattr(other.visible, name), rel=0.02, abs=1)
+            assert getattr(one.active, name) == pytest.approx(getattr(other.active, name), rel=0.02, abs=1)
+            assert getattr(one.scroll, name) == pytest.approx(getattr(other.scroll, name), abs=0.6)
 
 
 async def answers(archive: Archive, wanted: VisitFilter) -> list[object]:
@@ -88,6 +115,13 @@ PERIODS = [
     VisitFilter(limit=1_000, page="/none", until_at=FIRST + 5 * DAY_MS),
     VisitFilter(limit=1_000, min_visible_ms=5_000, since_at=FIRST + DAY_MS // 3),
     VisitFilter(limit=1_000, max_visible_ms=60_000, min_visible_ms=9, page="/b", internal=True),
+    VisitFilter(limit=1_000, excluded=True),
+    VisitFilter(limit=1_000, internal=True, since_at=FIRST + DAY_MS // 3),
+    VisitFilter(limit=1_000, verified=True),
+    VisitFilter(limit=1_000, verified=False, page="/c", excluded=True, internal=True),
+    VisitFilter(limit=1_000, ended_by=("signed_out",)),
+    VisitFilter(limit=1_000, ended_by=("leave", "away", "here")),
+    VisitFilter(limit=1_000, ended_by=("lost", "idle"), verified=True, min_visible_ms=5_000, until_at=FIRST + 5 * DAY_MS),
 ]
 
 

@@ -7,52 +7,40 @@ ms since 1970, spans ms.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from stillhere.archive import page_days
+from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
-from stillhere.archive.packing import LONGS, Groups, Hashes, Numbers, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.narrowing import endings_of, flags_of, joined_endings
+from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.records import Reading, Stay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from stillhere.archive.records import Reading, Stay
-
-LARGEST: Final = 2**32 - 1
-"""A day with a longer span in it is not summarised."""
+    from stillhere.archive.records import DayView, DayVisit
 
 MOST_PAGES: Final = 50_000
-"""Nor is one with more pages: they are named by browsers. Nor one on which two visitors have the same number."""
-
-Bodies = dict[str, bytes]
-"""The parts of a summary."""
+"""A day with more pages is not summarised: they are named by browsers. Nor is one on which two visitors have the same number."""
 
 
 class Sums(msgspec.Struct, frozen=True, array_like=True):
-    """What visits add up to."""
+    """What visits add up to, and a number that is another when their endings are; 0 where they are not settled."""
 
     visits: int
     open_ms: int
     visible_ms: int
     active_ms: int
+    endings: int = 0
 
 
-class Viewed(msgspec.Struct, frozen=True, array_like=True):
-    """Which visits viewed which pages: names, and side by side the places of visits and names."""
-
-    pages: list[str]
-    visits: bytes
-    places: bytes
-
-
-_read_viewed: Final = msgspec.msgpack.Decoder(Viewed).decode
 read_sums: Final = msgspec.msgpack.Decoder(Sums).decode
 _read_names: Final = msgspec.msgpack.Decoder(list[str]).decode
 
@@ -91,8 +79,9 @@ class People(msgspec.Struct, frozen=True):
 
 SPANS: Final = ("starts", "opens", "visible", "active")
 
-PARTS: Final = ("sums", "who", *SPANS, "twice", "viewed", "numbers", "names", "people", "pages")
-"""A question reads those that it needs."""
+ALWAYS: Final = ("sums", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages")
+PARTS: Final = (*ALWAYS, "endings", "views")
+"""A question reads those that it needs. Endings are there once all are settled, views if all of them can be kept."""
 
 
 def visits_of(stays: Sequence[Stay]) -> Visits:
@@ -105,54 +94,59 @@ def visits_of(stays: Sequence[Stay]) -> Visits:
 
 def people_of(stays: Sequence[Stay]) -> People:
     """Add visits up by visitor, in order of their hashes."""
-    return _each_once(
-        People(
-            numbers=numbers_of([stay[0] for stay in stays]),
-            names=[stay[0] for stay in stays],
-            visits=np.ones(len(stays), np.int64),
-            visible=np.array([stay[3] for stay in stays], np.int64),
-            last=np.array([stay[2] for stay in stays], np.int64),
-        )
+    return _people([stay[0] for stay in stays], np.ones(len(stays), np.int64), stays)
+
+
+def _people(names: list[str], counts: Numbers, visits: Sequence[Stay] | Sequence[DayVisit]) -> People:
+    """Add visits up by visitor. Of one that does not count nothing but the visitor's name is there."""
+    visible, last = (np.array([visit[n] for visit in visits], np.int64) * counts for n in (3, 2))
+    return _each_once(People(numbers=numbers_of(names), names=names, visits=counts, visible=visible, last=last))
+
+
+def sums_of(visits: Sequence[DayVisit]) -> Sums:
+    """Add visits up."""
+    return Sums(
+        visits=len(visits),
+        open_ms=sum(visit.last_seen_at - visit.started_at for visit in visits),
+        visible_ms=sum(visit.visible_ms for visit in visits),
+        active_ms=sum(visit.active_ms for visit in visits),
+        endings=0 if any(visit.ended_by is None for visit in visits) else sum(crc32(repr(visit[-2:]).encode()) for visit in visits),
     )
 
 
-def sums_of(stays: Sequence[Stay]) -> Sums:
-    """Add visits up."""
-    return Sums(len(stays), sum(s[2] - s[1] for s in stays), sum(s[3] for s in stays), sum(s[4] for s in stays))
-
-
-def summarise(begin: int, stays: Sequence[Stay], readings: Sequence[Reading], viewed: Sequence[tuple[int, str]]) -> Bodies | None:
+def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) -> Bodies | None:
     """Summarise a day.
 
     Args:
         begin: its first instant.
-        stays: all visits that began on it and count.
-        readings: their views.
-        viewed: which of the visits, by their place, viewed which page.
+        visits: all that began on it.
+        views: theirs that name a page.
 
     Returns:
-        The parts, packed; None if there is too much of something to keep it so.
+        The parts, packed; None if there is too much of something to keep it so, or a span is negative.
     """
-    if not all(_fits(stay[2] - stay[1], *stay[3:]) for stay in stays) or not all(_fits(one[4], one[5]) for one in readings):
+    spans = (min(visit.last_seen_at - visit.started_at, visit.visible_ms, visit.active_ms) for visit in visits)
+    if min((*spans, *(min(view.visible_ms, view.active_ms) for view in views)), default=0) < 0:
         return None
-    people = people_of(stays)
-    known = {stay[0] for stay in stays}  # a view that came after the visits were read counts when the day has its turn again
-    views = page_days.views_of([one for one in readings if one[2] in known])
-    if len(known) > len(people.names) or len(views.titles) > MOST_PAGES:
+    names = [visit.subject for visit in visits]
+    people = _people(names, np.array([visit.counts for visit in visits], np.int64), visits)
+    pages = page_days.views_of([_reading(view, visits[view.visit].subject) for view in views if visits[view.visit].counts])
+    if len(set(names)) > len(people.names) or len({view.page for view in views}) > MOST_PAGES:
         return None
-    return _written(begin, sums_of(stays), visits_of(stays), _viewed(stays, viewed), people, views)
+    order = sorted(range(len(visits)), key=lambda n: visits[n].started_at)
+    new = {old: n for n, old in enumerate(order)}
+    visits = [visits[n] for n in order]
+    rows = view_rows.rows_of(begin, [view._replace(visit=new[view.visit]) for view in views])
+    narrowing = {"flags": pack(flags_of(visits)), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
+    return narrowing | _written(begin, sums_of(visits), visits_of([Stay(*visit[:5]) for visit in visits]), people, pages)
 
 
-def _fits(*spans: int) -> bool:
-    return min(spans) >= 0 and max(spans) <= LARGEST
+def _reading(view: DayView, subject: str) -> Reading:
+    return Reading(view.page, view.title, subject, view.last_seen_at, view.visible_ms, view.active_ms, view.scroll_pct, view.heat)
 
 
-def _viewed(stays: Sequence[Stay], viewed: Sequence[tuple[int, str]]) -> Viewed:
-    """Write the visits' places as `visits_of` has them."""
-    new = np.argsort(np.argsort(np.array([stay[1] for stay in stays], np.int64), kind="stable"))
-    names: dict[str, int] = {}
-    places = np.array([names.setdefault(page, len(names)) for _, page in viewed], np.int64)
-    return Viewed(list(names), pack(new[np.array([place for place, _ in viewed], np.int64)]), pack(places))
+def _if_settled(endings: bytes | None) -> Bodies:
+    return {} if endings is None else {"endings": endings}
 
 
 def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
@@ -168,55 +162,41 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
     bodies = list(days.values())
     sums = [read_sums(body["sums"]) for body in bodies]
     total = Sums(*(sum(column) for column in zip(*map(astuple, sums), strict=True)))
-    views = page_days.together([read_views(body) for body in bodies])
-    visits = [read_visits(at, body) for at, body in days.items()]
-    viewed = _all_viewed([_read_viewed(body["viewed"]) for body in bodies], [len(part.starts) for part in visits])
     everybody = _everybody([people_in(body) for body in bodies])
     people = _each_once(everybody)
-    if len(set(everybody.names)) > len(people.names) or len(views.titles) > MOST_PAGES:
+    pages = page_days.together([read_views(body) for body in bodies])
+    visits = [read_visits(at, body) for at, body in days.items()]
+    parts = [view_rows.read(body) for body in bodies]
+    rows = view_rows.joined(parts, [len(part.starts) for part in visits], [at - begin for at in days])
+    if len(set(everybody.names)) > len(people.names) or len(rows.pages) > MOST_PAGES:
         return None
-    return _written(begin, total, joined(visits), viewed, people, views)
+    endings = [body["endings"] for body in bodies if "endings" in body]
+    settled = joined_endings(endings) if len(endings) == len(bodies) else None
+    flags = np.concatenate([unpack(body["flags"]) for body in bodies])
+    narrowing = {"flags": pack(flags), **_if_settled(settled), **view_rows.write(rows)}
+    return narrowing | _written(begin, total, joined(visits), people, pages)
 
 
-def _all_viewed(parts: Sequence[Viewed], counts: Sequence[int]) -> Viewed:
-    names: dict[str, int] = {}
-    found = list[tuple[Numbers, Numbers]]()
-    for part, before in zip(parts, accumulate(counts, initial=0), strict=False):
-        places = np.array([names.setdefault(page, len(names)) for page in part.pages], np.int64)
-        found.append((unpack([part.visits]) + before, places[unpack([part.places])]))
-    return Viewed(list(names), *(pack(np.concatenate(column)) for column in zip(*found, strict=True)))
-
-
-def _written(begin: int, sums: Sums, visits: Visits, viewed: Viewed, people: People, views: page_days.Views) -> Bodies:
+def _written(begin: int, sums: Sums, visits: Visits, people: People, pages: page_days.Views) -> Bodies:
     return {
         "sums": msgspec.msgpack.encode(sums),
-        "who": pack(visits.who, LONGS),
+        "who": pack(np.searchsorted(people.numbers, visits.who)),
         "starts": pack(visits.starts - begin),
         "twice": pack(overlapping(visits.who, visits.starts, visits.starts + visits.opens + 1)),
         "opens": pack(visits.opens),
         "visible": pack(visits.visible),
         "active": pack(visits.active),
-        "viewed": msgspec.msgpack.encode(viewed),
-        "numbers": pack(people.numbers, LONGS),
+        "numbers": pack(people.numbers),
         "names": msgspec.msgpack.encode(people.names),
-        "people": pack(np.stack([people.visits, people.visible, people.last], axis=1), LONGS),
-        "pages": page_days.write(views, people.numbers),
+        "people": pack(np.stack([people.visits, people.visible, people.last], axis=1)),
+        "pages": page_days.write(pages, people.numbers),
     }
 
 
 def read_visits(begin: int, bodies: Bodies) -> Visits:
-    """Read the visits of a day or block; a column that is not there is empty."""
-    starts, *spans = (unpack([bodies[name]] if name in bodies else []) for name in SPANS)
-    return Visits(unpack_hashes([bodies["who"]] if "who" in bodies else []), starts + begin, *spans)
-
-
-def who_viewed(page: str, bodies: Bodies) -> Numbers:
-    """Tell the places of the visits that viewed a page, from `viewed`."""
-    viewed = _read_viewed(bodies["viewed"])
-    if page not in viewed.pages:
-        return np.zeros(0, np.int64)
-    is_there: npt.NDArray[np.bool_] = unpack([viewed.places]) == viewed.pages.index(page)
-    return unpack([viewed.visits])[is_there]
+    """Read the visits of a day or block; a column that is not there is empty. Who they are is told by `who` and `numbers`."""
+    starts, *spans = (unpack(bodies.get(name, NOTHING)) for name in SPANS)
+    return Visits(unpack_hashes(bodies.get("numbers", NOTHING))[unpack(bodies.get("who", NOTHING))], starts + begin, *spans)
 
 
 def joined(parts: Sequence[Visits]) -> Visits:
@@ -226,25 +206,27 @@ def joined(parts: Sequence[Visits]) -> Visits:
 
 def read_views(bodies: Bodies) -> page_days.Views:
     """Read the views of a day or block: `pages` and `numbers`."""
-    return page_days.read(bodies["pages"], unpack_hashes([bodies["numbers"]]))
+    return page_days.read(bodies["pages"], unpack_hashes(bodies["numbers"]))
 
 
 def people_in(bodies: Bodies) -> People:
     """Read the visitors of a day or block."""
-    visits, visible, last = unpack([bodies["people"]], LONGS).reshape(-1, 3).T
-    numbers, names = unpack_hashes([bodies["numbers"]]), _read_names(bodies["names"])
+    visits, visible, last = unpack(bodies["people"]).reshape(-1, 3).T
+    numbers, names = unpack_hashes(bodies["numbers"]), _read_names(bodies["names"])
     return People(numbers=numbers, names=names, visits=visits, visible=visible, last=last)
 
 
-def people_among(visits: Visits, bodies: Bodies) -> People:
-    """Add some visits of a day or block up by visitor, with `numbers` and `names`."""
-    groups, names = Groups(visits.who), _read_names(bodies["names"])
+def people_among(visits: Visits, kept: npt.NDArray[np.bool_], bodies: Bodies) -> People:
+    """Add some visits of a day or block up by visitor, with `who`, `numbers` and `names`."""
+    numbers, who = unpack_hashes(bodies["numbers"]), unpack(bodies["who"])[kept]
+    last = np.zeros(len(numbers), np.int64)
+    np.maximum.at(last, who, (visits.starts + visits.opens)[kept])
     return People(
-        numbers=groups.keys,
-        names=[names[n] for n in np.searchsorted(unpack_hashes([bodies["numbers"]]), groups.keys).tolist()],
-        visits=groups.sum(np.ones_like(visits.starts)),
-        visible=groups.sum(visits.visible),
-        last=groups.highest(visits.starts + visits.opens),
+        numbers=numbers,
+        names=_read_names(bodies["names"]),
+        visits=np.bincount(who, minlength=len(numbers)),
+        visible=np.bincount(who, visits.visible[kept], len(numbers)).astype(np.int64),
+        last=last,
     )
 
 

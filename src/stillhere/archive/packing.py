@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-WORDS: Final = np.dtype("<u4")
-LONGS: Final = np.dtype("<u8")
-"""How numbers are kept, whatever machine keeps them: the lowest byte first."""
+Bodies = dict[str, bytes]
+"""The parts of a summary."""
+
+_WIDTHS: Final = (1, 2, 4, 8)
+
+NOTHING: Final = b"\1"
+"""No numbers, packed."""
 
 _MOST_BITS: Final = 14
 """What `count_by_group` may take from a hash: with 50 bits left, a million visitors are one too few once in two thousand times."""
@@ -33,25 +37,31 @@ def numbers_of(subjects: Sequence[str]) -> Hashes:
     return np.array([known[one] for one in subjects], np.uint64)
 
 
-def pack(numbers: npt.NDArray[Any], kind: np.dtype[Any] = WORDS) -> bytes:
-    """Write numbers side by side.
+def pack(numbers: npt.NDArray[Any]) -> bytes:
+    """Write numbers side by side, the lowest byte first, each in as few bytes as the largest needs: the last byte tells how many.
 
     Raises:
-        OverflowError: if one is negative, or too large for its room.
+        OverflowError: if one is negative.
     """
-    if numbers.size and not 0 <= int(numbers.min()) <= int(numbers.max()) <= np.iinfo(kind).max:
-        raise OverflowError(f"numbers from {numbers.min()} to {numbers.max()} do not fit into {kind.itemsize} bytes each")
-    return numbers.astype(kind).tobytes()
+    if numbers.size and numbers.min() < 0:
+        raise OverflowError(f"{numbers.min()} is negative, and cannot be kept in a summary")
+    largest = int(numbers.max()) if numbers.size else 0
+    width = next(width for width in _WIDTHS if largest < 1 << 8 * width)
+    return numbers.astype(f"<u{width}").tobytes() + bytes([width])
 
 
-def unpack(bodies: Sequence[bytes], kind: np.dtype[Any] = WORDS) -> Numbers:
-    """Read what `pack` wrote, several one after the other."""
-    return np.frombuffer(b"".join(bodies), kind).astype(np.int64)
+def unpack(body: bytes) -> Numbers:
+    """Read what `pack` wrote."""
+    return _read(body).astype(np.int64)
 
 
-def unpack_hashes(bodies: Sequence[bytes]) -> Hashes:
-    """Read hashes that `pack` wrote, several one after the other."""
-    return np.frombuffer(b"".join(bodies), LONGS).astype(np.uint64, copy=False)
+def unpack_hashes(body: bytes) -> Hashes:
+    """Read hashes that `pack` wrote."""
+    return _read(body).astype(np.uint64, copy=False)
+
+
+def _read(body: bytes) -> npt.NDArray[Any]:
+    return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
 
 
 def count_distinct(hashes: Hashes) -> int:

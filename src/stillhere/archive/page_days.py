@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import (
-    LONGS,
-    Groups,
-    Hashes,
-    Numbers,
-    count_by_group,
-    distinct_by_group,
-    numbers_of,
-    pack,
-    unpack,
-)
+from stillhere.archive.packing import Groups, Hashes, Numbers, count_by_group, distinct_by_group, numbers_of, pack, unpack
 from stillhere.archive.statistics import PageTotals, Quartiles, Spread
 from stillhere.core.heat import PARTS, read_heat
 
@@ -89,7 +79,7 @@ def views_of(readings: Sequence[Reading]) -> Views:
         titles=titles,
         places=of,
         sums=np.stack([ones, visible, active], axis=1),
-        bins=tuple((of << _BITS | numbers, ones) for numbers in (_bins(visible), _bins(active), scroll)),
+        bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
         seen=(of, numbers_of([one[2] for one in named])),
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
     )
@@ -99,8 +89,14 @@ def _rows(rows: Sequence[Sequence[int]], width: int) -> Numbers:
     return np.array(rows, np.int64).reshape(-1, width)
 
 
+def bins_of(places: Numbers, visible: Numbers, active: Numbers, scroll: Numbers) -> tuple[Numbers, ...]:
+    """Make the keys of `Views.bins` for views side by side."""
+    return tuple(places << _BITS | numbers for numbers in (_bins(visible), _bins(active), scroll))
+
+
 def _bins(spans: Numbers) -> Numbers:
-    return np.where(spans < 1, 0, 1 + (np.log(np.maximum(spans, 1)) / _WIDTH).astype(np.int64))
+    # Few bits are enough for a bin, and four times as fast.
+    return np.where(spans < 1, 0, 1 + (np.log(np.maximum(spans, 1).astype(np.float32)) * np.float32(1 / _WIDTH)).astype(np.int64))
 
 
 def _middle(bins: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -121,10 +117,10 @@ def write(views: Views, people: Hashes) -> bytes:
     return msgspec.msgpack.encode(
         _Packed(
             titles=list(views.titles.items()),
-            sums=pack(_sums(views.places, views.sums, count), LONGS),
+            sums=pack(_sums(views.places, views.sums, count)),
             bins=[(pack(keys), pack(counts)) for keys, counts in map(_counted, views.bins)],
             seen=(pack(np.bincount(seen_on, minlength=count)), pack(np.searchsorted(people, seen))),
-            heat=(pack(measured), pack(heat[measured], LONGS)),
+            heat=(pack(measured), pack(heat[measured])),
         )
     )
 
@@ -136,10 +132,10 @@ def read(body: bytes, people: Hashes) -> Views:
     return Views(
         titles=dict(found.titles),
         places=places,
-        sums=unpack([found.sums], LONGS).reshape(-1, 3),
-        bins=tuple((unpack([keys]), unpack([counts])) for keys, counts in found.bins),
-        seen=(np.repeat(places, unpack([found.seen[0]])), people[unpack([found.seen[1]])]),
-        heat=(unpack([found.heat[0]]), unpack([found.heat[1]], LONGS).reshape(-1, PARTS)),
+        sums=unpack(found.sums).reshape(-1, 3),
+        bins=tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins),
+        seen=(np.repeat(places, unpack(found.seen[0])), people[unpack(found.seen[1])]),
+        heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
 
 

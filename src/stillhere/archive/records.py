@@ -102,6 +102,48 @@ class Reading(NamedTuple):
     heat: str | None
 
 
+class DayVisit(NamedTuple):
+    """What the summary of a day keeps of a visit.
+
+    Attributes:
+        subject: who.
+        started_at, last_seen_at: when it began, and its end.
+        visible_ms, active_ms: as of `Stay`.
+        internal, excluded, verified: as of `VisitReport`.
+        ended_by: `leave`, `away`, or the reason of its session; None while the session may still go on.
+        silent_ms: how long nothing had been heard of it when its session ended, if that is how it ended.
+    """
+
+    subject: str
+    started_at: int
+    last_seen_at: int
+    visible_ms: int
+    active_ms: int
+    internal: bool = False
+    excluded: bool = False
+    verified: bool = False
+    ended_by: str | None = None
+    silent_ms: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is counted where nothing else is asked for."""
+        return not (self.internal or self.excluded)
+
+
+class DayView(NamedTuple):
+    """What the summary of a day keeps of a view; `visit` is the place of its visit among those of the day."""
+
+    visit: int
+    page: str
+    title: str | None
+    last_seen_at: int
+    visible_ms: int
+    active_ms: int
+    scroll_pct: float
+    heat: str | None
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """All that is kept of one subject."""
 

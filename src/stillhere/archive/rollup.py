@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 from sqlalchemy import func, select
 
-from stillhere.archive.days import PARTS, block, read_sums, summarise, sums_of
+from stillhere.archive.days import ALWAYS, PARTS, block, read_sums, summarise, sums_of
 from stillhere.archive.records import Asked, VisitFilter
 from stillhere.archive.summaries import Span, parts_for
 from stillhere.errors import StoreRefused
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from stillhere.archive.days import Bodies
+    from stillhere.archive.packing import Bodies
     from stillhere.archive.sql import SqlSource
     from stillhere.stores.sql.readers import Readers
 
@@ -67,7 +67,7 @@ class Rollup:
         found = {} if parts is None else await self._readers(_read, parts, _mark(asked.internal), asked.wanted)
         if not found:
             return None
-        return Span(bodies={at: body for at, (_, body) in found.items()}, rest=_rest(asked, found), wanted=asked.wanted)
+        return Span(bodies={at: body for at, (_, body) in found.items()}, rest=_rest(asked, found), asked=asked)
 
     async def summarise(self, internal: tuple[str, ...], *, now: int) -> int:
         """Summarise days that are settled and not yet, the earliest first, up to a few; and go over one that is. Tell how many were.
@@ -118,8 +118,8 @@ class Rollup:
     def _compare(self, connection: Connection, day: int, mark: str, internal: tuple[str, ...], now: int) -> None:
         hold_days(connection)
         body = connection.execute(select(days.c.body).where(days.c.part == "sums", days.c.day == day)).scalar_one_or_none()
-        stays = self._source.of_day(connection, _asked(day, internal))[0]
-        if body is not None and read_sums(body) != sums_of(stays):
+        found, _ = self._source.of_day(connection, _asked(day, internal))
+        if body is not None and read_sums(body) != sums_of(found):
             forget_days(connection, [day])
             self._write(connection, day, mark, internal, now)
 
@@ -129,11 +129,11 @@ class Rollup:
         if connection.execute(select(days.c.day).where(days.c.part == "sums", days.c.day == day, days.c.mark == mark)).first():
             return None
         forget_days(connection, [day])  # of another mark
-        stays, readings, viewed = self._source.of_day(connection, _asked(day, internal))
-        quiet_at = max((stay[2] for stay in stays), default=0) + QUIET_MS
+        found, viewed = self._source.of_day(connection, _asked(day, internal))
+        quiet_at = max((visit.last_seen_at for visit in found), default=0) + QUIET_MS
         if quiet_at >= now:
             return quiet_at + 1
-        bodies = summarise(day, stays, readings, viewed)
+        bodies = summarise(day, found, viewed)
         if bodies is None:
             return NEVER
         _keep(connection, day, mark, bodies)
@@ -145,19 +145,24 @@ def _keep(connection: Connection, begin: int, mark: str, bodies: Bodies, kind: s
 
 
 def _asked(day: int, internal: tuple[str, ...]) -> Asked:
-    return Asked(wanted=VisitFilter(since_at=day, until_at=day + DAY_MS), internal=internal)
+    return Asked(wanted=VisitFilter(since_at=day, until_at=day + DAY_MS, internal=True, excluded=True), internal=internal)
 
 
 def _mark(internal: tuple[str, ...]) -> str:
     """Name the form of the summaries and a list of who does not count; what was summarised by another is of no use."""
-    return sha256("\n".join(("3", *internal)).encode()).hexdigest()[:16]
+    return sha256("\n".join(("5", *internal)).encode()).hexdigest()[:16]
 
 
 def _read(connection: Connection, parts: tuple[str, ...], mark: str, wanted: VisitFilter) -> dict[int, tuple[int, Bodies]]:
     """Read parts of the blocks of a period, and of the days that are in none; with each tell how long it is."""
-    found = _bodies(connection, BLOCK, parts, mark, _begins(connection, BLOCK, BLOCK_MS, mark, wanted), BLOCK_MS)
+    found = _whole(_bodies(connection, BLOCK, parts, mark, _begins(connection, BLOCK, BLOCK_MS, mark, wanted), BLOCK_MS), parts)
     single = [day for day in _begins(connection, "", DAY_MS, mark, wanted) if day - day % BLOCK_MS not in found]
-    return dict(sorted((found | _bodies(connection, "", parts, mark, single, DAY_MS)).items()))
+    return dict(sorted((found | _whole(_bodies(connection, "", parts, mark, single, DAY_MS), parts)).items()))
+
+
+def _whole(found: dict[int, tuple[int, Bodies]], parts: Sequence[str]) -> dict[int, tuple[int, Bodies]]:
+    """Leave out the days and blocks that have not all of some parts."""
+    return {begin: one for begin, one in found.items() if one[1].keys() >= set(parts)}
 
 
 def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: VisitFilter) -> Sequence[int]:
@@ -172,14 +177,14 @@ def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: V
 def _bodies(
     connection: Connection, kind: str, parts: Sequence[str], mark: str, begins: Sequence[int], length: int
 ) -> dict[int, tuple[int, Bodies]]:
-    """Read in one statement, so that all parts are of one making; what has gone meanwhile is left out."""
+    """Read in one statement, so that all parts are of one making; what a summary has not, or has gone meanwhile, is left out."""
     names = [kind + part for part in parts]
     query = select(days.c.day, days.c.part, days.c.body).where(days.c.part.in_(names), days.c.mark == mark, days.c.day.in_(begins))
     query = query.execution_options(bulky=True)
     found: dict[int, tuple[int, Bodies]] = {}
     for begin, part, body in connection.execute(query) if begins else ():
         found.setdefault(begin, (length, {}))[1][part.removeprefix(kind)] = body
-    return {begin: one for begin, one in found.items() if len(one[1]) == len(parts)}
+    return found
 
 
 def _rest(asked: Asked, found: dict[int, tuple[int, Bodies]]) -> list[Asked]:
@@ -219,7 +224,8 @@ def put_together(connection: Connection, begin: int, mark: str) -> bool:
     """Put a block together if all of its days are there; tell whether another try would make sense if it is not there now."""
     hold_days(connection)
     inside = (days.c.part == "sums", days.c.mark == mark, days.c.day >= begin, days.c.day < begin + BLOCK_MS)
-    found = _bodies(connection, "", PARTS, mark, connection.execute(select(days.c.day).where(*inside)).scalars().all(), DAY_MS)
+    begins = connection.execute(select(days.c.day).where(*inside)).scalars().all()
+    found = _whole(_bodies(connection, "", PARTS, mark, begins, DAY_MS), ALWAYS)
     if len(found) < BLOCK_MS // DAY_MS:
         return True
     _take_apart(connection, begin)

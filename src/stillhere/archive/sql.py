@@ -10,7 +10,9 @@ from sqlalchemy import Select, SelectLabelStyle, delete, func, select, tuple_, u
 
 from stillhere.archive.choosing import conditions, is_last, is_verified, needs_session, seen_since
 from stillhere.archive.cursor import read_cursor
-from stillhere.archive.records import Asked, Erased, FoundVisit, Kept, Reading, Stay
+from stillhere.archive.endings import settled_ending
+from stillhere.archive.internal import is_internal
+from stillhere.archive.records import Asked, DayView, DayVisit, Erased, FoundVisit, Kept, Reading, Stay
 from stillhere.core.records import ON_SCREEN, Session, View, Visit
 from stillhere.stores.sql.days import forget_days, share_days
 from stillhere.stores.sql.schema import grants, notes, record_of, sessions, views, visits
@@ -79,14 +81,19 @@ class SqlSource:
         """See `ArchiveSource.readings`."""
         return await self._readers(_counted, readings_query(asked), asked)
 
-    def of_day(self, connection: Connection, asked: Asked) -> tuple[list[Stay], list[Reading], list[tuple[int, str]]]:
-        """Tell what is counted of a day, within the caller's transaction; and which of the visits, by their place, viewed which page."""
-        named = (visits.c.handle, visits.c.number)
-        stays = _counted(connection, _stays().add_columns(*named), asked)
-        readings = _counted(connection, readings_query(asked).add_columns(*named), asked)
-        places = {row[-2:]: n for n, row in enumerate(stays)}
-        viewed = {(places[row[-2:]], row[0]) for row in readings if row[0] is not None and row[-2:] in places}
-        return [Stay(*row[:-2]) for row in stays], [Reading(*row[:-2]) for row in readings], sorted(viewed)
+    def of_day(self, connection: Connection, asked: Asked) -> tuple[list[DayVisit], list[DayView]]:
+        """Tell what a summary keeps of the visits and views of a day, within the caller's transaction."""
+        verified = is_verified(connection.dialect.name)
+        ended = (is_last, visits.c.left_at, sessions.c.ended_at, sessions.c.ended_by)
+        query = _stays().add_columns(visits.c.excluded, verified, *ended, visits.c.handle, visits.c.number)
+        found = _counted(connection, query.join(sessions, sessions.c.handle == visits.c.handle), asked)
+        readings = _counted(connection, readings_query(asked).add_columns(visits.c.handle, visits.c.number), asked)
+        place_of = {row[-2:]: n for n, row in enumerate(found)}
+        named = ((place_of.get(row[-2:]), row) for row in readings if row[0] is not None)
+        return (
+            [_day_visit(row, asked.internal) for row in found],
+            [DayView(place, *row[:2], *row[3:-2]) for place, row in named if place is not None],
+        )
 
     async def span(self, asked: Asked, question: str) -> Span | None:
         """See `ArchiveSource.span`."""
@@ -120,6 +127,13 @@ class SqlSource:
     async def erase(self, subject: str) -> Erased:
         """See `ArchiveSource.erase`."""
         return await self._readers.write(_erase, subject)
+
+
+def _day_visit(row: Row[Any], internal: tuple[str, ...]) -> DayVisit:
+    stay = Stay(*tuple(row)[:5])
+    excluded, verified, last, left_at, ended_at, ended_by = tuple(row)[5:-2]
+    ending, silent_ms = settled_ending(left_at, stay.last_seen_at, is_last=bool(last), ended_at=ended_at, ended_by=ended_by)
+    return DayVisit(*stay, is_internal(stay.subject, internal), bool(excluded), bool(verified), ending, silent_ms)
 
 
 def visits_query(asked: Asked) -> Select[Any]:

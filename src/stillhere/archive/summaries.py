@@ -6,26 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from stillhere.archive import page_days
 from stillhere.archive.crowds import Presences, overlapping
-from stillhere.archive.days import (
-    Bodies,
-    People,
-    Visits,
-    joined,
-    people_among,
-    people_in,
-    people_of,
-    read_views,
-    read_visits,
-    visits_of,
-    who_viewed,
-)
-from stillhere.archive.packing import Groups, Numbers, count_by_group, count_distinct, unpack
+from stillhere.archive.days import People, Visits, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
+from stillhere.archive.narrowing import is_narrow, kept, needed
+from stillhere.archive.packing import NOTHING, Bodies, Groups, Numbers, count_by_group, count_distinct, unpack
 from stillhere.archive.records import Asked, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
+from stillhere.archive.view_rows import read, views_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,36 +24,36 @@ if TYPE_CHECKING:
 
 
 _NEEDS: Final = {
-    "totals": ("who", "starts", "opens", "visible", "active"),
+    "totals": ("who", "numbers", "starts", "opens", "visible", "active"),
     "durations": ("starts", "visible"),
-    "visitors": ("numbers", "names", "people"),
-    "pages": ("pages", "numbers"),
-    "buckets": ("who", "starts", "visible", "active"),
-    "simultaneous": ("who", "starts", "opens", "twice"),
+    "visitors": ("who", "numbers", "names", "starts", "opens", "visible"),
+    "pages": ("who", "numbers", "viewed", "views"),
+    "buckets": ("who", "numbers", "starts", "visible", "active"),
+    "simultaneous": ("who", "numbers", "starts", "opens", "twice"),
 }
 
-_NARROWED: Final = {**_NEEDS, "visitors": ("who", "starts", "opens", "visible", "numbers", "names")}
+_ADDED_UP: Final = {"visitors": ("numbers", "names", "people"), "pages": ("pages", "numbers")}
+"""What is there already where all visits of a period are wanted that count."""
 
 
 def parts_for(question: str, asked: Asked) -> Sequence[str] | None:
-    """Tell which parts of a summary answer a question; None if a filter asks for more than summaries know.
+    """Tell which parts of a summary answer a question; None if a filter asks for something that summaries do not know.
 
     Args:
         question: the name of a method of `Span`.
-        asked: which visits. Summaries know a period, visible time, and pages.
+        asked: which visits. Summaries know all but a visitor and who was seen lately, for which there are indexes.
     """
     wanted = asked.wanted
-    by_time = wanted.min_visible_ms is not None or wanted.max_visible_ms is not None
-    known = VisitFilter(
-        since_at=wanted.since_at, until_at=wanted.until_at, min_visible_ms=wanted.min_visible_ms, max_visible_ms=wanted.max_visible_ms,
-        page=wanted.page, before=wanted.before, limit=wanted.limit, internal=wanted.internal and not asked.internal,
-    )  # fmt: skip
-    if wanted != known or (by_time and question == "pages"):
+    if wanted.visitor is not None or wanted.seen_since is not None:
         return None
-    if question == "pages" or not (by_time or wanted.page is not None):
-        return _NEEDS[question]
-    more = (*(["visible"] if by_time else []), *(["viewed"] if wanted.page is not None else []))
-    return tuple(dict.fromkeys((*_NARROWED[question], *more)))
+    if question in _ADDED_UP and not is_narrow(asked if question == "visitors" else _of_all_pages(asked)):
+        return _ADDED_UP[question]
+    return tuple(dict.fromkeys((*_NEEDS[question], *needed(wanted))))
+
+
+def _of_all_pages(asked: Asked) -> Asked:
+    """Leave a page out of a filter; only its row is told of all that are added up."""
+    return replace(asked, wanted=replace(asked.wanted, page=None))
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +64,12 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         bodies: the days and blocks that are, by their first instants, in order; each with the parts that are needed.
         rest: what is asked of the visits themselves: before, between and after those.
-        wanted: which visits.
+        asked: which visits.
     """
 
     bodies: dict[int, Bodies]
     rest: list[Asked]
-    wanted: VisitFilter = VisitFilter()
+    asked: Asked = Asked(wanted=VisitFilter())
 
     def totals(self, rest: Sequence[Sequence[Stay]]) -> Totals:
         """Add visits up."""
@@ -111,18 +101,20 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         """
         found = [people_of([stay for few in rest for stay in few])]
         for at, body in self.bodies.items():
-            found.append(people_in(body) if "people" in body else people_among(self._visits(at, body)[0], body))
-        groups = Groups(np.concatenate([people.numbers for people in found]))
-        values = np.concatenate([_column(people, sort) for people in found])
+            found.append(people_in(body) if "people" in body else self._people(at, body))
+        counted = np.flatnonzero(np.concatenate([people.visits for people in found]))  # a summary names those, too, who do not count
+        groups = Groups(np.concatenate([people.numbers for people in found])[counted])
+        values = np.concatenate([_column(people, sort) for people in found])[counted]
         names = [name for people in found for name in people.names]
         added = groups.highest(values) if sort == "last" else groups.sum(values)
-        return [(value, names[n]) for value, n in zip(added.tolist(), groups.first.tolist(), strict=True)]
+        return [(value, names[n]) for value, n in zip(added.tolist(), counted[groups.first].tolist(), strict=True)]
 
     def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
         """Add views up by page."""
-        views = [read_views(body) for body in self.bodies.values()]
+        views = [read_views(body) if "pages" in body else self._views(at, body) for at, body in self.bodies.items()]
         found = page_days.pages(page_days.together([*views, page_days.views_of([one for few in rest for one in few])]))
-        return found if self.wanted.page is None else [row for row in found if row.page == self.wanted.page]
+        page = self.asked.wanted.page
+        return found if page is None else [row for row in found if row.page == page]
 
     def buckets(self, rest: Sequence[Sequence[Stay]], bounds: Callable[[int | None], Sequence[tuple[int, int]]]) -> list[Bucket]:
         """Add visits up by the bucket in which they began.
@@ -161,20 +153,22 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def _visits(self, begin: int, body: Bodies) -> tuple[Visits, Numbers]:
         """Read the visits that are wanted, and the places of those that are told in `twice`."""
-        visits, wanted = read_visits(begin, body), self.wanted
-        twice = unpack([body["twice"]]) if "twice" in body else visits.starts[:0]
-        kept = np.ones(len(visits.starts), np.bool_)
-        if wanted.page is not None:
-            kept[:] = False
-            kept[who_viewed(wanted.page, body)] = True
-        if wanted.min_visible_ms is not None:
-            kept &= visits.visible >= wanted.min_visible_ms
-        if wanted.max_visible_ms is not None:
-            kept &= visits.visible <= wanted.max_visible_ms
-        if kept.all():
+        visits = read_visits(begin, body)
+        mine, twice = kept(self.asked, visits.visible, body), unpack(body.get("twice", NOTHING))
+        if mine.all():
             return visits, twice
-        places = np.cumsum(kept) - 1
-        return Visits(*(column[kept] if len(column) else column for column in astuple(visits))), places[twice[kept[twice]]]
+        places = np.cumsum(mine) - 1
+        return Visits(*(column[mine] if len(column) else column for column in astuple(visits))), places[twice[mine[twice]]]
+
+    def _people(self, begin: int, body: Bodies) -> People:
+        """Add up the visits that are wanted by visitor; those who have none are named, too."""
+        visits = read_visits(begin, body)
+        return people_among(visits, kept(self.asked, visits.visible, body), body)
+
+    def _views(self, begin: int, body: Bodies) -> page_days.Views:
+        """Add up the views of the visits that are wanted."""
+        visits = read_visits(begin, body)
+        return views_in(read(body), begin, kept(self.asked, visits.visible, body), visits.who)
 
 
 def _column(people: People, sort: str) -> Numbers:

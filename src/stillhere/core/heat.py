@@ -45,13 +45,16 @@ def read_heat(text: str | None, visible_ms: int) -> tuple[int, ...]:
     Returns:
         Twenty spans, or none where nothing was measured.
     """
-    if text is None or _HEAT.fullmatch(text) is None:
-        return ()
-    spans = [int(number, 36) * 1_000 for number in text.split(".")]
+    spans = [seconds * 1_000 for seconds in read_seconds(text)]
     total = sum(spans)
     if total > visible_ms:
         spans = [span * visible_ms // total for span in spans]
     return tuple(spans)
+
+
+def read_seconds(text: str | None) -> tuple[int, ...]:
+    """Read twenty numbers as the browser told them, in seconds; none where nothing was measured."""
+    return () if text is None or _HEAT.fullmatch(text) is None else tuple(int(number, 36) for number in text.split("."))
 
 
 def read_bands(text: str | None, opened_at: int, last_seen_at: int) -> tuple[Band, ...]:
