@@ -7,6 +7,7 @@ ms since 1970, spans ms.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -16,9 +17,9 @@ from msgspec.structs import astuple
 
 from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
-from stillhere.archive.narrowing import endings_of, flags_of, joined_endings
+from stillhere.archive.narrowing import EXCLUDED, INTERNAL, endings_of, flags_of, joined_endings
 from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, numbers_of, pack, unpack, unpack_hashes
-from stillhere.archive.records import Reading, Stay
+from stillhere.archive.records import Stay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from stillhere.archive.records import DayView, DayVisit
 
 MOST_PAGES: Final = 50_000
-"""A day with more pages is not summarised: they are named by browsers. Nor is one on which two visitors have the same number."""
+"""A day with more pages or titles is not summarised: browsers name them. Nor is one on which two visitors have the same number."""
 
 
 class Sums(msgspec.Struct, frozen=True, array_like=True):
@@ -79,9 +80,9 @@ class People(msgspec.Struct, frozen=True):
 
 SPANS: Final = ("starts", "opens", "visible", "active")
 
-ALWAYS: Final = ("sums", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages")
-PARTS: Final = (*ALWAYS, "endings", "views")
-"""A question reads those that it needs. Endings are there once all are settled, views if all of them can be kept."""
+ALWAYS: Final = ("sums", "who", *SPANS, "twice", "flags", "viewed", "views", "numbers", "names", "people", "pages")
+PARTS: Final = (*ALWAYS, "endings")
+"""A question reads those that it needs. Endings are there once all are settled."""
 
 
 def visits_of(stays: Sequence[Stay]) -> Visits:
@@ -94,13 +95,14 @@ def visits_of(stays: Sequence[Stay]) -> Visits:
 
 def people_of(stays: Sequence[Stay]) -> People:
     """Add visits up by visitor, in order of their hashes."""
-    return _people([stay[0] for stay in stays], np.ones(len(stays), np.int64), stays)
+    ordered = sorted(stays, key=itemgetter(1))
+    return _people([stay.subject for stay in ordered], visits_of(ordered), np.ones(len(stays), np.int64))
 
 
-def _people(names: list[str], counts: Numbers, visits: Sequence[Stay] | Sequence[DayVisit]) -> People:
+def _people(names: list[str], visits: Visits, counts: Numbers) -> People:
     """Add visits up by visitor. Of one that does not count nothing but the visitor's name is there."""
-    visible, last = (np.array([visit[n] for visit in visits], np.int64) * counts for n in (3, 2))
-    return _each_once(People(numbers=numbers_of(names), names=names, visits=counts, visible=visible, last=last))
+    last = (visits.starts + visits.opens) * counts
+    return _each_once(People(numbers=visits.who, names=names, visits=counts, visible=visits.visible * counts, last=last))
 
 
 def sums_of(visits: Sequence[DayVisit]) -> Sums:
@@ -125,24 +127,28 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     Returns:
         The parts, packed; None if there is too much of something to keep it so, or a span is negative.
     """
-    spans = (min(visit.last_seen_at - visit.started_at, visit.visible_ms, visit.active_ms) for visit in visits)
-    if min((*spans, *(min(view.visible_ms, view.active_ms) for view in views)), default=0) < 0:
-        return None
-    names = [visit.subject for visit in visits]
-    people = _people(names, np.array([visit.counts for visit in visits], np.int64), visits)
-    pages = page_days.views_of([_reading(view, visits[view.visit].subject) for view in views if visits[view.visit].counts])
-    if len(set(names)) > len(people.names) or len({view.page for view in views}) > MOST_PAGES:
-        return None
     order = sorted(range(len(visits)), key=lambda n: visits[n].started_at)
-    new = {old: n for n, old in enumerate(order)}
+    places = np.zeros(len(visits), np.int64)
+    places[order] = np.arange(len(visits))
     visits = [visits[n] for n in order]
-    rows = view_rows.rows_of(begin, [view._replace(visit=new[view.visit]) for view in views])
-    narrowing = {"flags": pack(flags_of(visits)), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
-    return narrowing | _written(begin, sums_of(visits), visits_of([Stay(*visit[:5]) for visit in visits]), people, pages)
+    stays, rows = visits_of([Stay(*visit[:5]) for visit in visits]), view_rows.rows_of(begin, views, places)
+    people = _people([visit.subject for visit in visits], stays, np.array([visit.counts for visit in visits], np.int64))
+    if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
+        return None
+    flags = flags_of(visits)
+    counted = view_rows.views_in(rows, begin, flags & (INTERNAL | EXCLUDED) == 0, stays.who)
+    narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
+    return narrowing | _written(begin, sums_of(visits), stays, people, counted)
 
 
-def _reading(view: DayView, subject: str) -> Reading:
-    return Reading(view.page, view.title, subject, view.last_seen_at, view.visible_ms, view.active_ms, view.scroll_pct, view.heat)
+def _fits(visits: Visits, rows: view_rows.ViewRows) -> bool:
+    """Tell whether all can be kept: clocks that went back may have made spans negative, and browsers name pages."""
+    spans = (visits.opens, visits.visible, visits.active, rows.visible, rows.active, rows.heard)
+    return min(int(column.min(initial=0)) for column in spans) >= 0 and _are_few(rows)
+
+
+def _are_few(rows: view_rows.ViewRows) -> bool:
+    return max(len(rows.pages), len(rows.titles)) <= MOST_PAGES
 
 
 def _if_settled(endings: bytes | None) -> Bodies:
@@ -168,7 +174,7 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
     visits = [read_visits(at, body) for at, body in days.items()]
     parts = [view_rows.read(body) for body in bodies]
     rows = view_rows.joined(parts, [len(part.starts) for part in visits], [at - begin for at in days])
-    if len(set(everybody.names)) > len(people.names) or len(rows.pages) > MOST_PAGES:
+    if len(set(everybody.names)) > len(people.names) or not _are_few(rows):
         return None
     endings = [body["endings"] for body in bodies if "endings" in body]
     settled = joined_endings(endings) if len(endings) == len(bodies) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, pack, unpack
+from stillhere.archive.packing import Bodies, Hashes, Numbers, pack, unpack
 from stillhere.archive.page_days import Title, Views, bins_of
 from stillhere.core.heat import PARTS, read_seconds
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _ROOMY: Final = 16
 """With so much room for each key there is one for every key that could be, which spares a sort."""
 
-_LATEST: Final = 1 << 40
+_NEVER: Final = np.iinfo(np.int64).min
+
 _LONGEST: Final = 1 << 31
-"""What is further away or longer is not kept: products of it would not fit into 64 bits."""
+"""The product of two spans that are shorter fits into 64 bits."""
 
 
 class _Viewed(msgspec.Struct, frozen=True, array_like=True):
@@ -78,18 +79,24 @@ class ViewRows(msgspec.Struct, frozen=True):
     heat: Numbers
 
 
-def rows_of(begin: int, views: Sequence[DayView]) -> ViewRows:
-    """Put views side by side."""
+def rows_of(begin: int, views: Sequence[DayView], places: Numbers) -> ViewRows:
+    """Put views side by side.
+
+    Args:
+        begin: the first instant of their day.
+        views: the views.
+        places: for the place that they tell of their visit, the place that it has.
+    """
     pages: dict[str, int] = {}
     titles = sorted({view.title for view in views if view.title is not None})
     title_of = {title: n for n, title in enumerate(titles, 1)}
-    places = [pages.setdefault(view.page, len(pages)) for view in views]
+    on = [pages.setdefault(view.page, len(pages)) for view in views]
     heat = [(n, seconds) for n, view in enumerate(views) if (seconds := read_seconds(view.heat))]
     return ViewRows(
         pages=list(pages),
         titles=titles,
-        visits=_numbers([view.visit for view in views]),
-        places=_numbers(places),
+        visits=places[_numbers([view.visit for view in views])],
+        places=_numbers(on),
         titled=_numbers([0 if view.title is None else title_of[view.title] for view in views]),
         heard=_numbers([view.last_seen_at - begin for view in views]),
         visible=_numbers([view.visible_ms for view in views]),
@@ -135,24 +142,17 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int], later: Sequence[int
 
 
 def write(rows: ViewRows) -> Bodies:
-    """Write the parts `viewed` and `views`; without the latter if a day has none, or something in it is out of all bounds."""
-    viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.visits), pack(rows.places)))}
-    if len(rows.heard) < len(rows.visits) or not (
-        _within(rows.heard, _LATEST) and _within(rows.visible, _LONGEST) and _within(rows.heat, _LONGEST // 1_000)
-    ):
-        return viewed
+    """Write the parts `viewed` and `views`."""
     columns = (rows.titled, rows.heard, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
-    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(pack, columns)))}
-
-
-def _within(numbers: Numbers, bound: int) -> bool:
-    return bool(((numbers >= 0) & (numbers < bound)).all())
+    return {
+        "viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.visits), pack(rows.places))),
+        "views": msgspec.msgpack.encode(_Details(rows.titles, *map(pack, columns))),
+    }
 
 
 def read(bodies: Bodies) -> ViewRows:
-    """Read them; without `views` there are only pages and visits."""
-    viewed = _read_viewed(bodies["viewed"])
-    details = _read_details(bodies["views"]) if "views" in bodies else _NO_DETAILS
+    """Read them."""
+    viewed, details = _read_viewed(bodies["viewed"]), _read_details(bodies["views"])
     return ViewRows(
         pages=viewed.pages,
         titles=details.titles,
@@ -166,9 +166,6 @@ def read(bodies: Bodies) -> ViewRows:
         measured=unpack(details.measured),
         heat=unpack(details.heat).reshape(-1, PARTS),
     )
-
-
-_NO_DETAILS: Final = _Details([], *[NOTHING] * 7)
 
 
 def who_viewed(page: str, bodies: Bodies) -> Numbers:
@@ -221,20 +218,28 @@ def _counted(keys: Numbers) -> tuple[Numbers, Numbers]:
 def _titles(rows: ViewRows, begin: int, mine: Numbers, places: Numbers, count: int) -> list[Title | None]:
     """Tell the title of each page that was heard last, and when; of several at once the last in order."""
     bits = len(rows.titles).bit_length()
-    latest = np.full(count, -1)
+    latest = np.full(count, _NEVER)
     has_one = np.flatnonzero(rows.titled[mine])
     np.maximum.at(latest, places[has_one], rows.heard[mine][has_one] << bits | rows.titled[mine][has_one])
-    return [None if one < 0 else (begin + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
+    return [None if one == _NEVER else (begin + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
 
 
 def _heat(rows: ViewRows, kept: npt.NDArray[np.bool_], new: Numbers, count: int) -> tuple[Numbers, Numbers]:
     """Add up by page what was measured, as `core.heat.read_heat` reads it."""
     of = kept[rows.visits[rows.measured]]
-    at, spans = rows.measured[of], rows.heat[of] * 1_000
-    visible, total = rows.visible[at], spans.sum(axis=1)
-    share = np.where(total > visible, visible, 1)[:, None]
-    spans = spans * share // np.where(total > visible, total, 1)[:, None]
+    at = rows.measured[of]
+    spans = _shared(rows.heat[of] * 1_000, rows.visible[at])
     places = new[rows.places[at]]
     sums = np.stack([_added(places, column, count) for column in spans.T], axis=1)
     measured = np.flatnonzero(np.bincount(places, minlength=count))
     return measured, sums[measured]
+
+
+def _shared(spans: Numbers, visible: Numbers) -> Numbers:
+    """Scale spans down whose sum is more than the visible time."""
+    total = spans.sum(axis=1)
+    for n in np.flatnonzero((total > visible) & (np.maximum(spans.max(axis=1, initial=0), visible) >= _LONGEST)).tolist():
+        spans[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
+        total[n] = 0
+    is_more = (total > visible)[:, None]
+    return np.where(is_more, spans * np.where(is_more, visible[:, None], 1) // np.where(is_more, total[:, None], 1), spans)
