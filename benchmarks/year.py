@@ -114,6 +114,7 @@ async def _summarise(url: str) -> None:
 def _fill_sqlite(url: str, visits: int, visitors: int) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -500000")  # kB
         connection.execute("BEGIN")
         for rows in year(visits, visitors=visitors):
             for (table, columns), few in zip(_TABLES, rows, strict=True):

@@ -26,7 +26,7 @@ def batches(stage: Stage, services: Services, scale: Scale) -> list[Row]:
     rows = []
     for kind in STORES:
         url, _ = services.store(kind)
-        words = [url, str(stage.people), str(scale.rounds), str(scale.seconds * 0.4), ",".join(map(str, scale.batches))]
+        words = [url, str(stage.people), str(scale.rounds), str(scale.seconds / 4), ",".join(map(str, scale.batches))]
         command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.apps.batches", *words]
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
         if ran.returncode:

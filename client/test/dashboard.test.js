@@ -4,7 +4,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { address, narrowings, periodOf, presetOf, previous, readFilter, toQuery, unitFor } from "../../src/stillhere/server/static/admin/filters.js"
 import { placeOf, visitPath, visitorPath } from "../../src/stillhere/server/static/admin/router.js"
-import { dayOf, daysIn, isZone, moment, say, setZone, shiftDays, shiftMonths, zones } from "../../src/stillhere/server/static/admin/times.js"
+import { dayOf, daysIn, isZone, moment, say, setZone, shiftDays, shiftMonths, ticksBetween, zones } from "../../src/stillhere/server/static/admin/times.js"
 
 const filter = (/** @type {string} */ words) => readFilter(new URLSearchParams(words))
 const place = (/** @type {string} */ path) => placeOf(new URL(path, "https://site.example"))
@@ -51,6 +51,18 @@ test("buckets suit the period", () => {
   const unit = (/** @type {number} */ days) => unitFor(filter(`from=${shiftDays("2026-12-31", 1 - days)}&to=2026-12-31`))
   assert.deepEqual([1, 2, 3, 93, 94, 400, 401].map(unit), ["hour", "hour", "day", "day", "week", "week", "month"])
   assert.equal(unitFor(filter("")), "month")
+})
+
+test("the ticks of an axis are round by the clocks of the zone, also where those are turned", () => {
+  const ticks = (/** @type {string} */ zone, /** @type {string} */ from, /** @type {string} */ to, most = 8) => {
+    setZone(zone)
+    return ticksBetween(Date.parse(from), Date.parse(to), most).map(at => `${dayOf(at)} ${say("clock", at)}`)
+  }
+  assert.deepEqual(ticks("Asia/Kolkata", "2026-11-26T01:10:00Z", "2026-11-26T06:40:00Z"), ["07:00", "08:00", "09:00", "10:00", "11:00", "12:00"].map(clock => `2026-11-26 ${clock}`))
+  assert.deepEqual(ticks("Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z", 5), ["2026-10-25 00:00", "2026-10-25 12:00", "2026-10-26 00:00", "2026-10-26 12:00"])
+  assert.deepEqual(ticks("America/New_York", "2026-03-01T00:00:00Z", "2026-03-29T00:00:00Z", 4), ["2026-03-07 00:00", "2026-03-14 00:00", "2026-03-21 00:00", "2026-03-28 00:00"])
+  assert.deepEqual(ticks("UTC", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), ["2026-01-01 00:00"])
+  setZone("UTC")
 })
 
 test("days are counted by the calendar, whatever a zone does to its clocks", () => {

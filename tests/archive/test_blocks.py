@@ -172,7 +172,7 @@ async def test_a_day_that_the_database_refuses_holds_up_no_other(
 ) -> None:
     """It is added up from its visits, and its block is never put together; all other days are, and late words are looked for."""
     store, archive = week
-    monkeypatch.setattr(rollup, "summarise", lambda day, *rest: {"sums": None} if day == FIRST + DAY_MS else summarise(day, *rest))
+    monkeypatch.setattr(rollup, "summarise", lambda day, *rest: {"check": None} if day == FIRST + DAY_MS else summarise(day, *rest))
     now = FIRST + BLOCK_MS + 5 * DAY_MS
     await settle(archive, now)
     assert len(await summarised(store)) == BLOCK_MS // DAY_MS - 1 + 3

@@ -11,14 +11,15 @@ from msgspec.structs import replace
 from stillhere.archive import rollup
 from stillhere.archive.archive import Archive
 from stillhere.archive.days import summarise
-from stillhere.archive.records import DayView, DayVisit, VisitFilter
+from stillhere.archive.records import Asked, DayView, DayVisit, VisitFilter
+from stillhere.archive.sql import SqlSource
 from stillhere.core.records import EndedBy, Visit
 from stillhere.stores import open_store
 from stillhere.stores.protocol import Changed
 from stillhere.stores.sql.days import DAY_MS
-from stillhere.stores.sql.schema import days, visits
+from stillhere.stores.sql.schema import days, views, visits
 from stillhere.testing.scene import claim_of, session_of
-from tests.archive.week import FIRST, LATER, PERIODS, WHEN, Raw, answers, fill, same_pages, summarised
+from tests.archive.week import FIRST, LATER, MOMENT, PERIODS, WHEN, Raw, answers, fill, same_pages, summarised
 from tests.stores.every import fresh_url
 
 if TYPE_CHECKING:
@@ -29,13 +30,20 @@ if TYPE_CHECKING:
     from stillhere.stores.sqlite.store import SqliteStore
 
 
+QUESTIONS = ("totals", "durations", "visitors", "pages", "buckets", "simultaneous")
+
+
 async def test_days_tell_what_visits_tell(week: tuple[SqliteStore, Archive]) -> None:
     """Sums, people, quartiles, bins, buckets and curves are the very same, whole days or parts of them; of pages all but the quartiles."""
     store, archive = week
     raw = Archive(Raw(store.readers))
+    archive.internal = raw.internal = ("v1", "v2")
     assert await archive.summarise(now=LATER) == 28  # from the first day with a visit to those that are still too fresh
     assert await archive.summarise(now=LATER) == 0
     for wanted in PERIODS:
+        asked = Asked(wanted=wanted, internal=archive.internal, beat_interval=1_000, now=LATER)
+        spans = [await SqlSource(store.readers).span(asked, name) for name in QUESTIONS]
+        assert [span is not None for span in spans] == [wanted.visitor is None and wanted != MOMENT] * len(spans)
         assert await answers(archive, wanted) == await answers(raw, wanted)
         await same_pages(archive, raw, wanted)
 
@@ -81,6 +89,29 @@ async def test_words_that_come_very_late_are_found(week: tuple[SqliteStore, Arch
     for _ in range(40):
         assert await archive.summarise(now=LATER) == 0
     assert await answers(archive, PERIODS[0]) == await answers(raw, PERIODS[0])
+
+
+async def test_late_words_that_change_only_a_view_are_found(week: tuple[SqliteStore, Archive]) -> None:
+    """What another tab did meanwhile changes no visit, whose time is known; yet its page, title and time are told anew."""
+    store, archive = week
+    raw = Archive(Raw(store.readers))
+    await archive.summarise(now=LATER)
+    late = {"page": "/late", "title": "Late", "scroll_pct": 90, "heat": None}
+    await store.readers.write(lambda connection: connection.execute(views.update().where(views.c.page == "/b").values(late)))
+    for _ in range(40):
+        assert await archive.summarise(now=LATER) == 0
+    for wanted in (PERIODS[0], VisitFilter(page="/late"), VisitFilter(page="/b"), VisitFilter(verified=True, limit=1_000)):
+        assert await answers(archive, wanted) == await answers(raw, wanted)
+        await same_pages(archive, raw, wanted)
+
+
+async def test_a_damaged_view_holds_nothing_up(week: tuple[SqliteStore, Archive]) -> None:
+    """A depth that cannot be is taken for none, and every day is summarised."""
+    store, archive = week
+    await store.readers.write(lambda connection: connection.execute(views.update().where(views.c.page == "/b").values(scroll_pct=-1)))
+    assert await archive.summarise(now=LATER) == 28
+    (page,) = await archive.pages(VisitFilter(page="/b"), **WHEN)
+    assert page.scroll.q3 == 0
 
 
 async def test_without_numpy_the_visits_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from stillhere.archive import days, packing, page_days, statistics
+from stillhere.archive import days, packing, page_days, statistics, view_rows
 from stillhere.archive.crowds import Presences
 from stillhere.archive.days import ALWAYS, PARTS, block, people_of, read_visits, summarise
 from stillhere.archive.packing import NOTHING, Bodies, count_by_group, count_distinct, numbers_of, pack, unpack, unpack_hashes
 from stillhere.archive.records import Asked, DayView, DayVisit, Reading, Stay, VisitFilter
-from stillhere.archive.summaries import Span
+from stillhere.archive.summaries import Span, parts_for
 from stillhere.archive.zones import bounds, read_zone
+from stillhere.core.heat import read_heat
 from stillhere.stores.sql.days import DAY_MS
 
 if TYPE_CHECKING:
@@ -174,18 +175,54 @@ def test_a_summary_has_all_parts() -> None:
     assert set(block(0, {0: summarise(0, [], []) or {}, DAY_MS: summarise(DAY_MS, [], []) or {}}) or ()) == set(PARTS)
 
 
-def test_what_is_not_settled_or_out_of_all_bounds_is_left_out() -> None:
+def test_what_is_not_settled_is_left_out() -> None:
     """A day without some part answers other questions, and so does its block."""
-    settled, view = DayVisit("a", 5, 6, 1, 1, ended_by="leave"), DayView(0, "/a", None, 5, 1, 1, 0.0, None)
-    early, long, odd = view._replace(last_seen_at=-1), view._replace(visible_ms=2**31), view._replace(heat=".".join(["zzzzz"] * 20))
-    other = summarise(DAY_MS, [], []) or {}
-    for visit, views, parts in (
-        (settled, [view], set(PARTS)),
-        (settled._replace(ended_by=None), [view], {*ALWAYS, "views"}),
-        *((settled, [view, one], {*ALWAYS, "endings"}) for one in (early, long, odd)),
-    ):
-        day = summarise(0, [visit], views) or {}
+    settled, other = DayVisit("a", 5, 6, 1, 1, ended_by="leave"), summarise(DAY_MS, [], []) or {}
+    for visit, parts in ((settled, set(PARTS)), (settled._replace(ended_by=None), {*ALWAYS, "views"})):
+        day = summarise(0, [visit], []) or {}
         assert set(day) == set(block(0, {0: day, DAY_MS: other}) or ()) == parts
+
+
+def test_too_many_titles_take_only_the_views_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers name them; every other question is answered as before, of a day and of its block."""
+    monkeypatch.setattr(view_rows, "MOST_TITLES", 1)
+    views = [DayView(0, "/a", title, 5, 1, 1, 1.0, None) for title in ("One", "Two")]
+    visit, other = DayVisit("a", 5, 6, 1, 1, ended_by="leave"), summarise(DAY_MS, [], []) or {}
+    later = visit._replace(started_at=DAY_MS, last_seen_at=DAY_MS + 1)
+    one, two = summarise(0, [visit], views[:1]) or {}, summarise(DAY_MS, [later], views[1:]) or {}
+    assert set(one) == set(two) == set(PARTS)
+    assert set(block(0, {0: one, DAY_MS: two}) or ()) == set(PARTS) - {"views"}
+    day = summarise(0, [visit], views) or {}
+    assert set(day) == set(block(0, {0: day, DAY_MS: other}) or ()) == set(PARTS) - {"views"}
+    (page,) = _asked(day, Asked(wanted=VisitFilter()))
+    assert (page.title, page.views) == ("Two", 2)
+
+
+def test_a_view_may_be_of_the_day_before() -> None:
+    """A beat that was kept back at midnight tells of a tab before the visit that it is counted to; its title is told all the same."""
+    views = [DayView(0, "/a", "Late", DAY_MS - 9, 1, 1, 1.0, None), DayView(0, "/a", "Later", DAY_MS - 8, 1, 1, 1.0, None)]
+    late = summarise(DAY_MS, [DayVisit("a", DAY_MS + 5, DAY_MS + 6, 2, 2, verified=True)], views) or {}
+    before = summarise(0, [DayVisit("a", 5, 6, 1, 1, verified=True)], [views[0]._replace(title="First", last_seen_at=3)]) or {}
+    for asked in (Asked(wanted=VisitFilter()), Asked(wanted=VisitFilter(verified=True))):
+        for day in (late, block(0, {0: before, DAY_MS: late}) or {}):
+            (page,) = _asked(day, asked)
+            assert page.title == "Later"
+
+
+@pytest.mark.parametrize("visible", [0, 7, 2**31 - 1, 2**40])
+@pytest.mark.parametrize("seconds", ["0", "1", "zzzzz"])
+def test_no_heat_is_too_much(visible: int, seconds: str) -> None:
+    """However long a browser says that parts of a page were on screen, they share the visible time as `read_heat` says."""
+    text = ".".join([seconds, "0", *["zzzz"] * 18])
+    day = summarise(0, [DayVisit("a", 5, 6, 1, 1, verified=True)], [DayView(0, "/a", "A", 5, visible, 1, 1.0, text)]) or {}
+    for asked in (Asked(wanted=VisitFilter()), Asked(wanted=VisitFilter(verified=True))):
+        (page,) = _asked(day, asked)
+        assert page.heat == list(read_heat(text, visible))
+        assert (page.title, page.visible.sum) == ("A", visible)
+
+
+def _asked(day: Bodies, asked: Asked) -> list[PageTotals]:
+    return Span(bodies={0: {name: day[name] for name in parts_for("pages", asked) or ()}}, rest=[], asked=asked).pages([])
 
 
 def test_people_are_in_the_order_of_their_numbers() -> None:

@@ -104,12 +104,15 @@ async def answers(archive: Archive, wanted: VisitFilter) -> list[object]:
     ]
 
 
+MOMENT = VisitFilter(limit=1_000, since_at=FIRST + 5, until_at=FIRST + 9)
+"""In which there is no whole day."""
+
 PERIODS = [
     VisitFilter(limit=1_000),
     VisitFilter(limit=1_000, since_at=FIRST + DAY_MS // 3),
     VisitFilter(limit=1_000, until_at=FIRST + 5 * DAY_MS),
     VisitFilter(limit=1_000, since_at=FIRST + DAY_MS, until_at=FIRST + 3 * DAY_MS + 1),
-    VisitFilter(limit=1_000, since_at=FIRST + 5, until_at=FIRST + 9),
+    MOMENT,
     VisitFilter(limit=1_000, visitor="v1"),
     VisitFilter(limit=1_000, page="/a"),
     VisitFilter(limit=1_000, page="/none", until_at=FIRST + 5 * DAY_MS),
@@ -127,7 +130,7 @@ PERIODS = [
 
 async def blocks(store: SqliteStore) -> list[int]:
     """Tell which blocks are put together."""
-    query = days.select().with_only_columns(days.c.day).where(days.c.part == f"{BLOCK}sums").order_by(days.c.day)
+    query = days.select().with_only_columns(days.c.day).where(days.c.part == f"{BLOCK}check").order_by(days.c.day)
     return list(await store.readers(lambda connection: connection.execute(query).scalars().all()))
 
 
@@ -159,5 +162,5 @@ async def come(store: SqliteStore, name: str, at: int) -> None:
 
 async def summarised(store: SqliteStore) -> list[int]:
     """Tell which days are summarised."""
-    query = days.select().with_only_columns(days.c.day).where(days.c.part == "sums").order_by(days.c.day)
+    query = days.select().with_only_columns(days.c.day).where(days.c.part == "check").order_by(days.c.day)
     return list(await store.readers(lambda connection: connection.execute(query).scalars().all()))

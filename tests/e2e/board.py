@@ -8,6 +8,7 @@ import random
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -232,8 +233,12 @@ class Board:
             engine.dispose()
 
 
+Boards = Callable[..., Board]
+"""Starts the board of a name, with visits on it, or gives it again."""
+
+
 @contextmanager
-def boards(folder: Path, *flags: str) -> Iterator[Any]:
+def boards(folder: Path, *flags: str) -> Iterator[Boards]:
     """Start boards, each size once, before one browser."""
     with ExitStack() as running:
         browser = Browser(folder / "chromium", "")

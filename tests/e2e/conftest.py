@@ -15,6 +15,7 @@ import pytest
 from stillhere import Policy, seconds
 from tests.e2e.application import Application
 from tests.e2e.between import Between, between
+from tests.e2e.board import boards
 from tests.e2e.browser import Browser
 from tests.e2e.react import CLIENT, HTML, Page
 from tests.e2e.stand import Stand
@@ -23,6 +24,8 @@ from tests.support import Program, serving, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.e2e.board import Boards
 
 TOKEN = "a token for the tests only"
 
@@ -164,6 +167,13 @@ def start_browser(browsers: Browsers) -> Iterator[StartBrowser]:
 def browser(house: House, start_browser: StartBrowser) -> Browser:
     """Start a browser at the program."""
     return start_browser(house)
+
+
+@pytest.fixture(scope="module")
+def start_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
+    """Start programs with a dashboard, and one browser, for the whole module."""
+    with boards(tmp_path_factory.mktemp("boards")) as board:
+        yield board
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from tests.e2e.board import OPERATOR, VIEWER, Board, boards, now_ms, rows
+from tests.e2e.board import OPERATOR, VIEWER, Board, now_ms, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Boards = Callable[..., Board]
+    from tests.e2e.board import Boards
+
 
 MANY: Final = 100_000
 AMOUNTS: Final = (0, 1, MANY)
@@ -51,17 +51,10 @@ MADE_OF_TEXT: Final = (
 HOSTILE_PAGES: Final = (("/<script>alert(1)</script>", "</title><script>alert(1)</script>"), ("/" + "x" * 400, "W" * 300))
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
-    """Start the program and one browser for the whole module."""
-    with boards(tmp_path_factory.mktemp("boards")) as board:
-        yield board
-
-
 @pytest.fixture
-def board(start: Boards) -> Iterator[Board]:
+def board(start_board: Boards) -> Iterator[Board]:
     """Give the board with little on it, signed in as an operator, on a desk in the light."""
-    few = start("few", rows(12, until_at=now_ms() - 3_600_000, names=("reader@studio.example", "counsel@law.example")))
+    few = start_board("few", rows(12, until_at=now_ms() - 3_600_000, names=("reader@studio.example", "counsel@law.example")))
     few.dress("desk", "light")
     few.sign_in()
     yield few
@@ -69,9 +62,9 @@ def board(start: Boards) -> Iterator[Board]:
 
 
 @pytest.mark.parametrize("amount", AMOUNTS)
-def test_axe_finds_nothing(start: Boards, amount: int) -> None:
+def test_axe_finds_nothing(start_board: Boards, amount: int) -> None:
     """Every view with nothing, one visit and very many: light and dark, on a desk and a phone, axe finds nothing and nothing sticks out."""
-    board = start(f"of{amount}", rows(amount, until_at=now_ms() - 60_000))
+    board = start_board(f"of{amount}", rows(amount, until_at=now_ms() - 60_000))
     board.sign_in()
     found: list[str] = []
     for name, path in VIEWS.items():
@@ -85,9 +78,9 @@ def test_axe_finds_nothing(start: Boards, amount: int) -> None:
     assert found + board.complaints() == []
 
 
-def test_a_hundred_thousand_visits_stay_out_of_the_page(start: Boards) -> None:
+def test_a_hundred_thousand_visits_stay_out_of_the_page(start_board: Boards) -> None:
     """A list shows the newest fifty and fetches fifty more when asked, however many there are."""
-    board = start(f"of{MANY}", rows(MANY, until_at=now_ms() - 60_000))
+    board = start_board(f"of{MANY}", rows(MANY, until_at=now_ms() - 60_000))
     board.dress("desk", "light")
     board.sign_in()
     board.open("/admin/visits")
@@ -99,9 +92,9 @@ def test_a_hundred_thousand_visits_stay_out_of_the_page(start: Boards) -> None:
     assert len(started) >= 100
 
 
-def test_hostile_strings_are_inert(start: Boards) -> None:
+def test_hostile_strings_are_inert(start_board: Boards) -> None:
     """Addresses, pages and titles that are markup, turn text around or never end are shown as text, in every view, and run nothing."""
-    board = start("hostile", rows(10, until_at=now_ms(), names=HOSTILE, pages=HOSTILE_PAGES, here=len(HOSTILE)))
+    board = start_board("hostile", rows(10, until_at=now_ms(), names=HOSTILE, pages=HOSTILE_PAGES, here=len(HOSTILE)))
     board.dress("phone", "light")
     board.sign_in()
     places = {**VIEWS, **{visitor: f"/admin/visitors/{quote(visitor, safe='')}" for visitor in HOSTILE}}

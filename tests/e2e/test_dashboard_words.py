@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.e2e.board import Board, boards, now_ms, rows
+from tests.e2e.board import Board, now_ms, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Boards = Callable[..., Board]
+    from tests.e2e.board import Boards
+
 
 ASKED: Final = "return performance.getEntriesByType('resource').filter(one => new URL(one.name).pathname === arguments[0]).length"
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
-    """Start the program and one browser for the whole module."""
-    with boards(tmp_path_factory.mktemp("boards")) as board:
-        yield board
-
-
 @pytest.fixture
-def board(start: Boards) -> Iterator[Board]:
+def board(start_board: Boards) -> Iterator[Board]:
     """Give a board with a few visits of the last hours, signed in as an operator, on a desk in the light."""
-    few = start("few", rows(12, until_at=now_ms(), names=("reader@studio.example",)))
+    few = start_board("few", rows(12, until_at=now_ms(), names=("reader@studio.example",)))
     few.dress("desk", "light")
     few.sign_in()
     yield few

@@ -132,6 +132,14 @@ def test_the_command_line_shows_it(site: Site) -> None:
     assert run("audit", "--store", "memory://").stdout == "Operators did nothing yet.\n"
 
 
+def test_the_command_line_shows_filters_as_people_write_them(site: Site) -> None:
+    """Of an export it says by what it was filtered, without the signs of a URL, and without what terminals obey."""
+    program = site.program_with(ADMIN_TOKEN)
+    page = f"/{site.name()}/ü {chr(0x1B)}[2J"
+    assert program.get("/admin/api/export/visits.csv", params={"page": page, "from": "2026-11-01"}).status_code == 200
+    assert f"page={page}, from=2026-11-01".replace(chr(0x1B), "\ufffd") in run("audit", "--store", site.store).stdout
+
+
 class Broken(MemoryLog):
     """A log that cannot be written."""
 

@@ -7,8 +7,8 @@ ms since 1970, spans ms.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -16,9 +16,9 @@ from msgspec.structs import astuple
 
 from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
-from stillhere.archive.narrowing import endings_of, flags_of, joined_endings
+from stillhere.archive.narrowing import EXCLUDED, INTERNAL, endings_of, flags_of, joined_endings
 from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, numbers_of, pack, unpack, unpack_hashes
-from stillhere.archive.records import Reading, Stay
+from stillhere.archive.records import Stay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,20 +28,9 @@ if TYPE_CHECKING:
     from stillhere.archive.records import DayView, DayVisit
 
 MOST_PAGES: Final = 50_000
-"""A day with more pages is not summarised: they are named by browsers. Nor is one on which two visitors have the same number."""
+"""A day or block with more pages is not summarised: browsers name them. Nor is one in which two visitors have the same number."""
 
 
-class Sums(msgspec.Struct, frozen=True, array_like=True):
-    """What visits add up to, and a number that is another when their endings are; 0 where they are not settled."""
-
-    visits: int
-    open_ms: int
-    visible_ms: int
-    active_ms: int
-    endings: int = 0
-
-
-read_sums: Final = msgspec.msgpack.Decoder(Sums).decode
 _read_names: Final = msgspec.msgpack.Decoder(list[str]).decode
 
 
@@ -79,9 +68,9 @@ class People(msgspec.Struct, frozen=True):
 
 SPANS: Final = ("starts", "opens", "visible", "active")
 
-ALWAYS: Final = ("sums", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages")
+ALWAYS: Final = ("check", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages")
 PARTS: Final = (*ALWAYS, "endings", "views")
-"""A question reads those that it needs. Endings are there once all are settled, views if all of them can be kept."""
+"""A question reads those that it needs. Endings are there once all are settled, views unless they have too many titles."""
 
 
 def visits_of(stays: Sequence[Stay]) -> Visits:
@@ -94,24 +83,21 @@ def visits_of(stays: Sequence[Stay]) -> Visits:
 
 def people_of(stays: Sequence[Stay]) -> People:
     """Add visits up by visitor, in order of their hashes."""
-    return _people([stay[0] for stay in stays], np.ones(len(stays), np.int64), stays)
+    names = [stay.subject for stay in stays]
+    visible, last = (np.array([stay[n] for stay in stays], np.int64) for n in (3, 2))
+    return _each_once(People(numbers=numbers_of(names), names=names, visits=np.ones_like(visible), visible=visible, last=last))
 
 
-def _people(names: list[str], counts: Numbers, visits: Sequence[Stay] | Sequence[DayVisit]) -> People:
+def _people(names: list[str], visits: Visits, counts: Numbers) -> People:
     """Add visits up by visitor. Of one that does not count nothing but the visitor's name is there."""
-    visible, last = (np.array([visit[n] for visit in visits], np.int64) * counts for n in (3, 2))
-    return _each_once(People(numbers=numbers_of(names), names=names, visits=counts, visible=visible, last=last))
+    last = (visits.starts + visits.opens) * counts
+    return _each_once(People(numbers=visits.who, names=names, visits=counts, visible=visits.visible * counts, last=last))
 
 
-def sums_of(visits: Sequence[DayVisit]) -> Sums:
-    """Add visits up."""
-    return Sums(
-        visits=len(visits),
-        open_ms=sum(visit.last_seen_at - visit.started_at for visit in visits),
-        visible_ms=sum(visit.visible_ms for visit in visits),
-        active_ms=sum(visit.active_ms for visit in visits),
-        endings=0 if any(visit.ended_by is None for visit in visits) else sum(crc32(repr(visit[-2:]).encode()) for visit in visits),
-    )
+def check_of(visits: Sequence[DayVisit], views: Sequence[DayView]) -> bytes:
+    """Tell a number that is another whenever what a day is summarised from is."""
+    encode = msgspec.msgpack.encode
+    return blake2b(encode([list(map(encode, visits)), sorted(map(encode, views))]), digest_size=16).digest()
 
 
 def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) -> Bodies | None:
@@ -119,30 +105,30 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
 
     Args:
         begin: its first instant.
-        visits: all that began on it.
-        views: theirs that name a page.
+        visits: all that began on it, in any order that is the same each time.
+        views: theirs that name a page, in any order.
 
     Returns:
         The parts, packed; None if there is too much of something to keep it so, or a span is negative.
     """
-    spans = (min(visit.last_seen_at - visit.started_at, visit.visible_ms, visit.active_ms) for visit in visits)
-    if min((*spans, *(min(view.visible_ms, view.active_ms) for view in views)), default=0) < 0:
-        return None
-    names = [visit.subject for visit in visits]
-    people = _people(names, np.array([visit.counts for visit in visits], np.int64), visits)
-    pages = page_days.views_of([_reading(view, visits[view.visit].subject) for view in views if visits[view.visit].counts])
-    if len(set(names)) > len(people.names) or len({view.page for view in views}) > MOST_PAGES:
-        return None
     order = sorted(range(len(visits)), key=lambda n: visits[n].started_at)
-    new = {old: n for n, old in enumerate(order)}
-    visits = [visits[n] for n in order]
-    rows = view_rows.rows_of(begin, [view._replace(visit=new[view.visit]) for view in views])
-    narrowing = {"flags": pack(flags_of(visits)), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
-    return narrowing | _written(begin, sums_of(visits), visits_of([Stay(*visit[:5]) for visit in visits]), people, pages)
+    places = np.zeros(len(visits), np.int64)
+    places[order] = np.arange(len(visits))
+    check, visits = check_of(visits, views), [visits[n] for n in order]
+    stays, rows = visits_of([Stay(*visit[:5]) for visit in visits]), view_rows.rows_of(views, places)
+    people = _people([visit.subject for visit in visits], stays, np.array([visit.counts for visit in visits], np.int64))
+    if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
+        return None
+    flags = flags_of(visits)
+    counted = view_rows.views_in(rows, flags & (INTERNAL | EXCLUDED) == 0, stays.who)
+    narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
+    return narrowing | _written(begin, check, stays, people, counted)
 
 
-def _reading(view: DayView, subject: str) -> Reading:
-    return Reading(view.page, view.title, subject, view.last_seen_at, view.visible_ms, view.active_ms, view.scroll_pct, view.heat)
+def _fits(visits: Visits, rows: view_rows.ViewRows) -> bool:
+    """Tell whether all can be kept: a damaged row may have a negative span, and browsers name pages."""
+    spans = (visits.opens, visits.visible, visits.active, rows.visible, rows.active)
+    return min(int(column.min(initial=0)) for column in spans) >= 0 and len(rows.pages) <= MOST_PAGES
 
 
 def _if_settled(endings: bytes | None) -> Bodies:
@@ -160,26 +146,23 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
         The parts; None if there is too much of something to keep it so.
     """
     bodies = list(days.values())
-    sums = [read_sums(body["sums"]) for body in bodies]
-    total = Sums(*(sum(column) for column in zip(*map(astuple, sums), strict=True)))
     everybody = _everybody([people_in(body) for body in bodies])
     people = _each_once(everybody)
     pages = page_days.together([read_views(body) for body in bodies])
     visits = [read_visits(at, body) for at, body in days.items()]
-    parts = [view_rows.read(body) for body in bodies]
-    rows = view_rows.joined(parts, [len(part.starts) for part in visits], [at - begin for at in days])
+    rows = view_rows.joined([view_rows.read(body) for body in bodies], [len(part.starts) for part in visits])
     if len(set(everybody.names)) > len(people.names) or len(rows.pages) > MOST_PAGES:
         return None
     endings = [body["endings"] for body in bodies if "endings" in body]
     settled = joined_endings(endings) if len(endings) == len(bodies) else None
     flags = np.concatenate([unpack(body["flags"]) for body in bodies])
     narrowing = {"flags": pack(flags), **_if_settled(settled), **view_rows.write(rows)}
-    return narrowing | _written(begin, total, joined(visits), people, pages)
+    return narrowing | _written(begin, b"", joined(visits), people, pages)
 
 
-def _written(begin: int, sums: Sums, visits: Visits, people: People, pages: page_days.Views) -> Bodies:
+def _written(begin: int, check: bytes, visits: Visits, people: People, pages: page_days.Views) -> Bodies:
     return {
-        "sums": msgspec.msgpack.encode(sums),
+        "check": check,
         "who": pack(np.searchsorted(people.numbers, visits.who)),
         "starts": pack(visits.starts - begin),
         "twice": pack(overlapping(visits.who, visits.starts, visits.starts + visits.opens + 1)),

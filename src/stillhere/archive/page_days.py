@@ -72,7 +72,7 @@ def views_of(readings: Sequence[Reading]) -> Views:
             titles[page] = max(titles[page] or (at, title), (at, title))
     named = [one for one in readings if one[0] is not None]
     visible, active = (np.array([one[n] for one in named], np.int64) for n in (4, 5))
-    scroll = np.rint(np.array([one[6] for one in named], np.float64)).astype(np.int64)
+    scroll = scrolls([one[6] for one in named])
     ones = np.ones_like(of)
     measured = [(places[page], heat) for page, _, _, text, spent in rows if text is not None and (heat := read_heat(text, spent))]
     return Views(
@@ -87,6 +87,11 @@ def views_of(readings: Sequence[Reading]) -> Views:
 
 def _rows(rows: Sequence[Sequence[int]], width: int) -> Numbers:
     return np.array(rows, np.int64).reshape(-1, width)
+
+
+def scrolls(depths: Sequence[float]) -> Numbers:
+    """Tell depths in whole per cent, whatever a damaged row says."""
+    return np.rint(np.clip(np.nan_to_num(np.array(depths, np.float64)), 0, 100)).astype(np.int64)
 
 
 def bins_of(places: Numbers, visible: Numbers, active: Numbers, scroll: Numbers) -> tuple[Numbers, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 from sqlalchemy import func, select
 
-from stillhere.archive.days import ALWAYS, PARTS, block, read_sums, summarise, sums_of
+from stillhere.archive.days import ALWAYS, PARTS, block, check_of, summarise
 from stillhere.archive.records import Asked, VisitFilter
 from stillhere.archive.summaries import Span, parts_for
 from stillhere.errors import StoreRefused
@@ -109,7 +109,7 @@ class Rollup:
             return otherwise
 
     async def _go_over(self, mark: str, internal: tuple[str, ...], now: int) -> None:
-        """Look at the next day in turn, whether its visits still add up to what its summary says."""
+        """Look at the next day in turn, whether its visits and views still are what its summary was made of."""
         at = await self._readers(_following, mark, self._gone_over)
         self._gone_over = -1 if at is None else at
         if at is not None:
@@ -117,16 +117,15 @@ class Rollup:
 
     def _compare(self, connection: Connection, day: int, mark: str, internal: tuple[str, ...], now: int) -> None:
         hold_days(connection)
-        body = connection.execute(select(days.c.body).where(days.c.part == "sums", days.c.day == day)).scalar_one_or_none()
-        found, _ = self._source.of_day(connection, _asked(day, internal))
-        if body is not None and read_sums(body) != sums_of(found):
+        body = connection.execute(select(days.c.body).where(days.c.part == "check", days.c.day == day)).scalar_one_or_none()
+        if body is not None and bytes(body) != check_of(*self._source.of_day(connection, _asked(day, internal))):
             forget_days(connection, [day])
             self._write(connection, day, mark, internal, now)
 
     def _write(self, connection: Connection, day: int, mark: str, internal: tuple[str, ...], now: int) -> float | None:
         """Summarise a day, unless another process has; None if it is done, otherwise when it makes sense to try again."""
         hold_days(connection)
-        if connection.execute(select(days.c.day).where(days.c.part == "sums", days.c.day == day, days.c.mark == mark)).first():
+        if connection.execute(select(days.c.day).where(days.c.part == "check", days.c.day == day, days.c.mark == mark)).first():
             return None
         forget_days(connection, [day])  # of another mark
         found, viewed = self._source.of_day(connection, _asked(day, internal))
@@ -150,7 +149,7 @@ def _asked(day: int, internal: tuple[str, ...]) -> Asked:
 
 def _mark(internal: tuple[str, ...]) -> str:
     """Name the form of the summaries and a list of who does not count; what was summarised by another is of no use."""
-    return sha256("\n".join(("5", *internal)).encode()).hexdigest()[:16]
+    return sha256("\n".join(("6", *internal)).encode()).hexdigest()[:16]
 
 
 def _read(connection: Connection, parts: tuple[str, ...], mark: str, wanted: VisitFilter) -> dict[int, tuple[int, Bodies]]:
@@ -166,7 +165,7 @@ def _whole(found: dict[int, tuple[int, Bodies]], parts: Sequence[str]) -> dict[i
 
 
 def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: VisitFilter) -> Sequence[int]:
-    query = select(days.c.day).where(days.c.part == f"{kind}sums", days.c.mark == mark)
+    query = select(days.c.day).where(days.c.part == f"{kind}check", days.c.mark == mark)
     if wanted.since_at is not None:
         query = query.where(days.c.day >= wanted.since_at)
     if wanted.until_at is not None:
@@ -203,7 +202,7 @@ def _rest(asked: Asked, found: dict[int, tuple[int, Bodies]]) -> list[Asked]:
 
 def _missing(connection: Connection, mark: str, before: int) -> list[int]:
     """Find days with visits that are not summarised, and were over before an instant."""
-    have = set(connection.execute(select(days.c.day).where(days.c.part == "sums", days.c.mark == mark)).scalars())
+    have = set(connection.execute(select(days.c.day).where(days.c.part == "check", days.c.mark == mark)).scalars())
     first = connection.execute(select(func.min(visits.c.started_at))).scalar_one()
     if first is None:
         return []
@@ -214,16 +213,16 @@ def _missing(connection: Connection, mark: str, before: int) -> list[int]:
 def _blocks(connection: Connection, mark: str) -> tuple[set[int], set[int]]:
     """Find the blocks of which all days are summarised, and those that are put together."""
     begin = days.c.day - days.c.day % BLOCK_MS
-    query = select(begin).where(days.c.part == "sums", days.c.mark == mark).group_by(begin)
+    query = select(begin).where(days.c.part == "check", days.c.mark == mark).group_by(begin)
     whole = connection.execute(query.having(func.count() == BLOCK_MS // DAY_MS)).scalars()
-    have = connection.execute(select(days.c.day).where(days.c.part == f"{BLOCK}sums", days.c.mark == mark)).scalars()
+    have = connection.execute(select(days.c.day).where(days.c.part == f"{BLOCK}check", days.c.mark == mark)).scalars()
     return set(whole), set(have)
 
 
 def put_together(connection: Connection, begin: int, mark: str) -> bool:
     """Put a block together if all of its days are there; tell whether another try would make sense if it is not there now."""
     hold_days(connection)
-    inside = (days.c.part == "sums", days.c.mark == mark, days.c.day >= begin, days.c.day < begin + BLOCK_MS)
+    inside = (days.c.part == "check", days.c.mark == mark, days.c.day >= begin, days.c.day < begin + BLOCK_MS)
     begins = connection.execute(select(days.c.day).where(*inside)).scalars().all()
     found = _whole(_bodies(connection, "", PARTS, mark, begins, DAY_MS), ALWAYS)
     if len(found) < BLOCK_MS // DAY_MS:
@@ -242,5 +241,5 @@ def _take_apart(connection: Connection, begin: int) -> None:
 
 
 def _following(connection: Connection, mark: str, after: int) -> Any:  # noqa: ANN401  # an instant or None
-    query = select(func.min(days.c.day)).where(days.c.part == "sums", days.c.mark == mark, days.c.day > after)
+    query = select(func.min(days.c.day)).where(days.c.part == "check", days.c.mark == mark, days.c.day > after)
     return connection.execute(query).scalar_one()

@@ -86,7 +86,7 @@ class SqlSource:
         verified = is_verified(connection.dialect.name)
         ended = (is_last, visits.c.left_at, sessions.c.ended_at, sessions.c.ended_by)
         query = _stays().add_columns(visits.c.excluded, verified, *ended, visits.c.handle, visits.c.number)
-        found = _counted(connection, query.join(sessions, sessions.c.handle == visits.c.handle), asked)
+        found = sorted(_counted(connection, query.join(sessions, sessions.c.handle == visits.c.handle), asked), key=lambda row: row[-2:])
         readings = _counted(connection, readings_query(asked).add_columns(visits.c.handle, visits.c.number), asked)
         place_of = {row[-2:]: n for n, row in enumerate(found)}
         named = ((place_of.get(row[-2:]), row) for row in readings if row[0] is not None)

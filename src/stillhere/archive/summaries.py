@@ -168,7 +168,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     def _views(self, begin: int, body: Bodies) -> page_days.Views:
         """Add up the views of the visits that are wanted."""
         visits = read_visits(begin, body)
-        return views_in(read(body), begin, kept(self.asked, visits.visible, body), visits.who)
+        return views_in(read(body), kept(self.asked, visits.visible, body), visits.who)
 
 
 def _column(people: People, sort: str) -> Numbers:

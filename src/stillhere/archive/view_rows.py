@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, pack, unpack
-from stillhere.archive.page_days import Title, Views, bins_of
+from stillhere.archive.page_days import Title, Views, bins_of, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 _ROOMY: Final = 16
 """With so much room for each key there is one for every key that could be, which spares a sort."""
 
-_LATEST: Final = 1 << 40
+MOST_TITLES: Final = 50_000
+"""With more titles than that, which browsers name, views are not kept one by one."""
+
 _LONGEST: Final = 1 << 31
-"""What is further away or longer is not kept: products of it would not fit into 64 bits."""
+"""The product of two spans that are shorter fits into 64 bits."""
 
 
 class _Viewed(msgspec.Struct, frozen=True, array_like=True):
@@ -39,6 +41,7 @@ class _Details(msgspec.Struct, frozen=True, array_like=True):
     """What else there is of those views; see `ViewRows`."""
 
     titles: list[str]
+    since: int
     titled: bytes
     heard: bytes
     visible: bytes
@@ -59,7 +62,8 @@ class ViewRows(msgspec.Struct, frozen=True):
         pages, titles: names; titles in order.
         visits: of each view the place of its visit.
         places, titled: the places of its page and, counted from 1, of its title; 0 for none.
-        heard: when it was heard of last, since the first instant of the day or block.
+        since: the earliest instant at which one was heard of last; what arrives late may be of the day before.
+        heard: how long after that each was.
         visible, active, scroll: as of `Reading`; scroll in whole per cent.
         measured: which views measured their reading.
         heat: of each of those twenty numbers, in seconds, as the browser told them.
@@ -70,6 +74,7 @@ class ViewRows(msgspec.Struct, frozen=True):
     visits: Numbers
     places: Numbers
     titled: Numbers
+    since: int
     heard: Numbers
     visible: Numbers
     active: Numbers
@@ -78,23 +83,29 @@ class ViewRows(msgspec.Struct, frozen=True):
     heat: Numbers
 
 
-def rows_of(begin: int, views: Sequence[DayView]) -> ViewRows:
-    """Put views side by side."""
+def rows_of(views: Sequence[DayView], places: Numbers) -> ViewRows:
+    """Put views side by side.
+
+    Args:
+        views: the views.
+        places: for the place that they tell of their visit, the place that it has.
+    """
     pages: dict[str, int] = {}
     titles = sorted({view.title for view in views if view.title is not None})
     title_of = {title: n for n, title in enumerate(titles, 1)}
-    places = [pages.setdefault(view.page, len(pages)) for view in views]
+    on = [pages.setdefault(view.page, len(pages)) for view in views]
     heat = [(n, seconds) for n, view in enumerate(views) if (seconds := read_seconds(view.heat))]
     return ViewRows(
         pages=list(pages),
         titles=titles,
-        visits=_numbers([view.visit for view in views]),
-        places=_numbers(places),
+        visits=places[_numbers([view.visit for view in views])],
+        places=_numbers(on),
         titled=_numbers([0 if view.title is None else title_of[view.title] for view in views]),
-        heard=_numbers([view.last_seen_at - begin for view in views]),
+        since=(since := min((view.last_seen_at for view in views), default=0)),
+        heard=_numbers([view.last_seen_at - since for view in views]),
         visible=_numbers([view.visible_ms for view in views]),
         active=_numbers([view.active_ms for view in views]),
-        scroll=np.rint(np.array([view.scroll_pct for view in views], np.float64)).astype(np.int64),
+        scroll=scrolls([view.scroll_pct for view in views]),
         measured=_numbers([n for n, _ in heat]),
         heat=_numbers([seconds for _, seconds in heat]).reshape(-1, PARTS),
     )
@@ -104,14 +115,14 @@ def _numbers(values: Sequence[int] | Sequence[Sequence[int]]) -> Numbers:
     return np.array(values, np.int64)
 
 
-def joined(parts: Sequence[ViewRows], visits: Sequence[int], later: Sequence[int]) -> ViewRows:
+def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
     """Put the views of days that follow each other one after the other.
 
     Args:
-        parts: of each day.
+        parts: of each day. If one has pages and visits only, so does what is made of them.
         visits: how many visits each has.
-        later: how much later than the first each begins.
     """
+    since = min((part.since for part in parts if len(part.heard)), default=0)
     pages: dict[str, int] = {}
     moved = [_numbers([pages.setdefault(page, len(pages)) for page in part.pages])[part.places] for part in parts]
     titles = sorted({title for part in parts for title in part.titles})
@@ -123,7 +134,8 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int], later: Sequence[int
         visits=np.concatenate([part.visits + n for part, n in zip(parts, accumulate(visits, initial=0), strict=False)]),
         places=np.concatenate(moved),
         titled=np.concatenate([at[part.titled] for at, part in zip(new, parts, strict=True)]),
-        heard=np.concatenate([part.heard + more for part, more in zip(parts, later, strict=True)]),
+        since=since,
+        heard=np.concatenate([part.heard + (part.since - since) for part in parts]),
         visible=np.concatenate([part.visible for part in parts]),
         active=np.concatenate([part.active for part in parts]),
         scroll=np.concatenate([part.scroll for part in parts]),
@@ -135,30 +147,25 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int], later: Sequence[int
 
 
 def write(rows: ViewRows) -> Bodies:
-    """Write the parts `viewed` and `views`; without the latter if a day has none, or something in it is out of all bounds."""
+    """Write the parts `viewed` and `views`; without the latter if there are too many titles."""
     viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.visits), pack(rows.places)))}
-    if len(rows.heard) < len(rows.visits) or not (
-        _within(rows.heard, _LATEST) and _within(rows.visible, _LONGEST) and _within(rows.heat, _LONGEST // 1_000)
-    ):
+    if len(rows.heard) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
         return viewed
     columns = (rows.titled, rows.heard, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
-    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(pack, columns)))}
-
-
-def _within(numbers: Numbers, bound: int) -> bool:
-    return bool(((numbers >= 0) & (numbers < bound)).all())
+    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, rows.since, *map(pack, columns)))}
 
 
 def read(bodies: Bodies) -> ViewRows:
-    """Read them; without `views` there are only pages and visits."""
+    """Read them; where `views` is missing, pages and visits only."""
     viewed = _read_viewed(bodies["viewed"])
-    details = _read_details(bodies["views"]) if "views" in bodies else _NO_DETAILS
+    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], 0, *[NOTHING] * 7)
     return ViewRows(
         pages=viewed.pages,
         titles=details.titles,
         visits=unpack(viewed.visits),
         places=unpack(viewed.places),
         titled=unpack(details.titled),
+        since=details.since,
         heard=unpack(details.heard),
         visible=unpack(details.visible),
         active=unpack(details.active),
@@ -166,9 +173,6 @@ def read(bodies: Bodies) -> ViewRows:
         measured=unpack(details.measured),
         heat=unpack(details.heat).reshape(-1, PARTS),
     )
-
-
-_NO_DETAILS: Final = _Details([], *[NOTHING] * 7)
 
 
 def who_viewed(page: str, bodies: Bodies) -> Numbers:
@@ -180,12 +184,11 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     return unpack(viewed.visits)[is_there]
 
 
-def views_in(rows: ViewRows, begin: int, kept: npt.NDArray[np.bool_], who: Hashes) -> Views:
+def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], who: Hashes) -> Views:
     """Add the views of some visits up by page.
 
     Args:
         rows: all views.
-        begin: the first instant of their day or block.
         kept: which visits.
         who: the visitors of all visits, hashed.
     """
@@ -196,7 +199,7 @@ def views_in(rows: ViewRows, begin: int, kept: npt.NDArray[np.bool_], who: Hashe
     new[viewed] = np.arange(len(viewed))
     places = new[places]
     return Views(
-        titles=dict(zip((rows.pages[n] for n in viewed.tolist()), _titles(rows, begin, mine, places, len(viewed)), strict=True)),
+        titles=dict(zip((rows.pages[n] for n in viewed.tolist()), _titles(rows, mine, places, len(viewed)), strict=True)),
         places=np.arange(len(viewed)),
         sums=np.stack([_added(places, column, len(viewed)) for column in (None, visible, active)], axis=1),
         bins=tuple(_counted(keys) for keys in bins_of(places, visible, active, rows.scroll[mine])),
@@ -218,23 +221,31 @@ def _counted(keys: Numbers) -> tuple[Numbers, Numbers]:
     return found, counts[found]
 
 
-def _titles(rows: ViewRows, begin: int, mine: Numbers, places: Numbers, count: int) -> list[Title | None]:
+def _titles(rows: ViewRows, mine: Numbers, places: Numbers, count: int) -> list[Title | None]:
     """Tell the title of each page that was heard last, and when; of several at once the last in order."""
     bits = len(rows.titles).bit_length()
     latest = np.full(count, -1)
     has_one = np.flatnonzero(rows.titled[mine])
     np.maximum.at(latest, places[has_one], rows.heard[mine][has_one] << bits | rows.titled[mine][has_one])
-    return [None if one < 0 else (begin + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
+    return [None if one < 0 else (rows.since + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
 
 
 def _heat(rows: ViewRows, kept: npt.NDArray[np.bool_], new: Numbers, count: int) -> tuple[Numbers, Numbers]:
     """Add up by page what was measured, as `core.heat.read_heat` reads it."""
     of = kept[rows.visits[rows.measured]]
-    at, spans = rows.measured[of], rows.heat[of] * 1_000
-    visible, total = rows.visible[at], spans.sum(axis=1)
-    share = np.where(total > visible, visible, 1)[:, None]
-    spans = spans * share // np.where(total > visible, total, 1)[:, None]
+    at = rows.measured[of]
+    spans = _shared(rows.heat[of] * 1_000, rows.visible[at])
     places = new[rows.places[at]]
     sums = np.stack([_added(places, column, count) for column in spans.T], axis=1)
     measured = np.flatnonzero(np.bincount(places, minlength=count))
     return measured, sums[measured]
+
+
+def _shared(spans: Numbers, visible: Numbers) -> Numbers:
+    """Scale spans down whose sum is more than the visible time."""
+    total = spans.sum(axis=1)
+    for n in np.flatnonzero((total > visible) & (np.maximum(spans.max(axis=1, initial=0), visible) >= _LONGEST)).tolist():
+        spans[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
+        total[n] = 0
+    is_more = (total > visible)[:, None]
+    return np.where(is_more, spans * np.where(is_more, visible[:, None], 1) // np.where(is_more, total[:, None], 1), spans)

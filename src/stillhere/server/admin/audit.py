@@ -89,10 +89,10 @@ class Audit:
             AuditEntry(
                 at=self._last_at,
                 id=write_handle(self._random_bytes(_ID_BYTES)),
-                operator=_clean(who),
+                operator=clean(who),
                 action=action,
-                target=None if target is None else _clean(target),
-                detail=None if detail is None else _clean(detail),
+                target=None if target is None else clean(target),
+                detail=None if detail is None else clean(detail),
             )
         )
 
@@ -159,7 +159,7 @@ def shown(entry: AuditEntry) -> dict[str, object]:
     }
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Cut a text that may come from anybody, and leave out what databases refuse and terminals obey."""
     shorter = text[:LONGEST_TEXT]
     return "".join(character if character.isprintable() else "\ufffd" for character in shorter)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import msgspec
 from rich.table import Table
 
-from stillhere.server.admin.audit import Audit, shown
+from stillhere.server.admin.audit import Audit, clean, shown
 from stillhere.server.reports import console, open_manager
 
 if TYPE_CHECKING:
@@ -33,8 +34,15 @@ async def list_audit(settings: Settings, *, limit: int, as_json: bool) -> None:
         _show(entries)
 
 
+def _words(entry: AuditEntry) -> str | None:
+    """Write what an export was filtered by so that it can be read; it is kept as its URL said it."""
+    if entry.detail is None or not entry.action.startswith("export"):
+        return entry.detail
+    return clean(", ".join(f"{name}={value}" for name, value in parse_qsl(entry.detail)))
+
+
 def _show(entries: list[AuditEntry]) -> None:
     table = Table("at (UTC)", "operator", "action", "target", "detail", box=None, pad_edge=False)
     for entry in entries:
-        table.add_row(*(str(value or "") for value in shown(entry).values()))
+        table.add_row(*(str(value or "") for value in (shown(entry) | {"detail": _words(entry)}).values()))
     console().print(table if entries else "Operators did nothing yet.")

@@ -50,7 +50,8 @@ export function say(shape, instant) {
  * @param {string} [where]
  */
 export function dayOf(instant, where = zone) {
-  const parts = new Intl.DateTimeFormat("en-CA", { timeZone: where, year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(new Date(instant))
+  formats[`of ${where}`] ??= new Intl.DateTimeFormat("en-CA", { timeZone: where, year: "numeric", month: "2-digit", day: "2-digit" })
+  const parts = formats[`of ${where}`].formatToParts(new Date(instant))
   const part = (/** @type {string} */ type) => parts.find(one => one.type === type)?.value ?? ""
   return `${part("year")}-${part("month")}-${part("day")}`
 }
@@ -60,6 +61,38 @@ export function dayOf(instant, where = zone) {
  * @param {string} instant
  */
 export const hourOf = instant => Number(new Intl.DateTimeFormat("en", { timeZone: zone, hour: "2-digit", hourCycle: "h23" }).format(new Date(instant)))
+
+const MINUTE = 60_000
+const DAY = 1_440
+
+/** Minutes between ticks: parts of a day, then days. */
+const STEPS = [15, 30, 60, 120, 180, 360, 720, ...[1, 2, 7, 14, 28, 91, 182, 364].map(days => days * DAY)]
+
+/**
+ * Round instants by the zone's clocks, such as 12:00 or midnight, for the axis of a chart.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} most how many there is room for
+ */
+export function ticksBetween(from, to, most) {
+  const step = STEPS.find(minutes => (to - from) / MINUTE / minutes <= most) ?? STEPS[STEPS.length - 1]
+  const ticks = []
+  for (let day = dayOf(from); day <= dayOf(to); day = shiftDays(day, Math.max(1, step / DAY)))
+    for (let minutes = 0; minutes < DAY; minutes += step) ticks.push(instantAt(day, minutes))
+  return ticks.filter(at => at >= from && at <= to).map(at => new Date(at))
+}
+
+/**
+ * @param {string} day
+ * @param {number} minutes by the zone's clocks; where they leap over it, an hour later
+ */
+function instantAt(day, minutes) {
+  const read = Date.parse(`${day}T00:00:00Z`) + minutes * MINUTE
+  return read - aheadOf(read - aheadOf(read))
+}
+
+/** How far the zone's clocks are ahead of UTC. @param {number} at */
+const aheadOf = at => Date.parse(`${dayOf(at)}T${say("seconds", new Date(at))}Z`) - at
 
 /**
  * @param {string} day

@@ -1,7 +1,7 @@
 // How many visitors were here at the same time.
 
 import { count, plural } from "../../format.js"
-import { dayOf, moment, say } from "../times.js"
+import { dayOf, moment, say, ticksBetween } from "../times.js"
 import { LOOK, TIP, chart } from "./plot.js"
 
 const DAY = 86_400_000
@@ -30,7 +30,7 @@ export function crowdChart(points, peak, { height = 220, small = false } = {}) {
         const isNew = days && (!i || dayOf(at) !== dayOf(all[i - 1]))
         return `${say("clock", at)}${isNew ? `\n${say("day", at)}` : ""}`
       }
-      const ticks = { ticks: Math.max(2, Math.floor(width / 110)), tickFormat: words, tickSize: 0, label: null, fill: "var(--muted)" }
+      const ticks = { ticks: data.length ? ticksBetween(data[0].at.getTime(), data[0].at.getTime() + span, Math.max(2, Math.floor(width / 110))) : [], tickFormat: words, tickSize: 0, label: null, fill: "var(--muted)" }
       const late = top.length && span ? (top[0].at.getTime() - data[0].at.getTime()) / span : 0
       return plot.plot({
         ...LOOK, width, height, marginLeft: 40, marginRight: 8, marginTop: 24, marginBottom: days ? 40 : 26,
