@@ -17,6 +17,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rounds: of each side.
+        fewer: the same, where there are many rows of a kind.
         seconds: of each round.
         people: signed in, and sending in turn.
         stored: sessions in the store, the smallest first.
@@ -28,6 +29,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rounds: int = 5
+    fewer: int = 3
     seconds: int = 1
     people: int = 2_000
     stored: tuple[int, ...] = (1_000, 100_000, 1_000_000)
@@ -39,7 +41,16 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
 
 
 QUICK = Scale(
-    rounds=2, seconds=1, people=50, stored=(50, 100, 1_000), sampled=100, lapsed=200, connections=(1, 8), batches=(1, 16), streams=50
+    rounds=2,
+    fewer=2,
+    seconds=1,
+    people=50,
+    stored=(50, 100, 1_000),
+    sampled=100,
+    lapsed=200,
+    connections=(1, 8),
+    batches=(1, 16),
+    streams=50,
 )
 
 

@@ -28,7 +28,7 @@ def latency(stage: Stage, services: Services, scale: Scale) -> list[Row]:
     rows = []
     for connections in scale.connections:
         warm = connections == scale.connections[0]
-        found = alternate([replace(side, connections=connections) for side in sides], rounds=scale.rounds, seconds=1, warm=warm)
+        found = alternate([replace(side, connections=connections) for side in sides], rounds=scale.fewer, seconds=1, warm=warm)
         for side in sides[1:]:
             for name, quantile in (("p50", "p50_us"), ("p99", "p99_us")):
                 values, theirs = ([getattr(round_, quantile) / 1000 for round_ in found[who]] for who in (side.name, "Express"))

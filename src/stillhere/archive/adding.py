@@ -57,17 +57,20 @@ class Adding:
         """
         span = await self._source.span(asked, "visitors")
         if span is None:
-            rows = await self._by_visitor(asked)
+            rows = await self._by_visitor(await self._source.stays(asked))
             chosen = await asyncio.to_thread(choose, [(number(row), name) for name, row in rows.items()])
             return [rows[name] for name in chosen]
         rest = await self._rest(span)
         chosen = await asyncio.to_thread(lambda: choose(span.visitors(rest, sort)))
-        rows = await self._by_visitor(replace(asked, visitors=tuple(chosen))) if chosen else {}
+        stays = await asyncio.to_thread(span.stays_of, chosen, rest) if chosen else []
+        if stays is None:
+            stays = await self._source.stays(replace(asked, visitors=tuple(chosen)))
+        rows = await self._by_visitor(stays)
         return [rows[name] for name in chosen if name in rows]
 
-    async def _by_visitor(self, asked: Asked) -> dict[str, VisitorTotals]:
-        rows = await asyncio.to_thread(statistics.visitors, await self._source.stays(asked))
-        return {row.visitor: row for row in rows}
+    @staticmethod
+    async def _by_visitor(stays: list[Stay]) -> dict[str, VisitorTotals]:
+        return {row.visitor: row for row in await asyncio.to_thread(statistics.visitors, stays)}
 
     async def pages(self, asked: Asked) -> list[PageTotals]:
         """Add views up by page."""

@@ -87,13 +87,12 @@ class SqlSource:
         ended = (is_last, visits.c.left_at, sessions.c.ended_at, sessions.c.ended_by)
         query = _stays().add_columns(visits.c.excluded, verified, *ended, visits.c.handle, visits.c.number)
         found = sorted(_counted(connection, query.join(sessions, sessions.c.handle == visits.c.handle), asked), key=lambda row: row[-2:])
-        readings = _counted(connection, readings_query(asked).add_columns(visits.c.handle, visits.c.number), asked)
-        place_of = {row[-2:]: n for n, row in enumerate(found)}
-        named = ((place_of.get(row[-2:]), row) for row in readings if row[0] is not None)
-        return (
-            [_day_visit(row, asked.internal) for row in found],
-            [DayView(place, *row[:2], *row[3:-2]) for place, row in named if place is not None],
-        )
+        kept = (views.c.page, views.c.title, views.c.last_seen_at, views.c.visible_ms, views.c.active_ms, views.c.scroll_pct, views.c.heat)
+        theirs = (views.c.handle == visits.c.handle) & (views.c.visit == visits.c.number)
+        query = select(visits.c.handle, visits.c.number, *kept).select_from(visits).join(views, theirs).where(views.c.page.is_not(None))
+        place_of = {tuple(row[-2:]): n for n, row in enumerate(found)}
+        viewed = ((place_of.get(tuple(row[:2])), row) for row in _counted(connection, query, asked))
+        return [_day_visit(row, asked.internal) for row in found], [DayView(place, *row[2:]) for place, row in viewed if place is not None]
 
     async def span(self, asked: Asked, question: str) -> Span | None:
         """See `ArchiveSource.span`."""

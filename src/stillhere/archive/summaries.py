@@ -12,21 +12,21 @@ from stillhere.archive import page_days
 from stillhere.archive.crowds import Presences, overlapping
 from stillhere.archive.days import People, Visits, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
 from stillhere.archive.narrowing import is_narrow, kept, needed
-from stillhere.archive.packing import NOTHING, Bodies, Groups, Numbers, count_by_group, count_distinct, unpack
-from stillhere.archive.records import Asked, VisitFilter
+from stillhere.archive.packing import NOTHING, Bodies, Groups, Numbers, count_by_group, count_distinct, numbers_of, unpack, unpack_hashes
+from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
 from stillhere.archive.view_rows import read, views_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from stillhere.archive.records import Reading, Stay
+    from stillhere.archive.records import Reading
 
 
 _NEEDS: Final = {
     "totals": ("who", "numbers", "starts", "opens", "visible", "active"),
     "durations": ("starts", "visible"),
-    "visitors": ("who", "numbers", "names", "starts", "opens", "visible"),
+    "visitors": ("who", "numbers", "names", "starts", "opens", "visible", "active"),
     "pages": ("who", "numbers", "viewed", "views"),
     "buckets": ("who", "numbers", "starts", "visible", "active"),
     "simultaneous": ("who", "numbers", "starts", "opens", "twice"),
@@ -108,6 +108,21 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         names = [name for people in found for name in people.names]
         added = groups.highest(values) if sort == "last" else groups.sum(values)
         return [(value, names[n]) for value, n in zip(added.tolist(), counted[groups.first].tolist(), strict=True)]
+
+    def stays_of(self, names: Collection[str], rest: Sequence[Sequence[Stay]]) -> list[Stay] | None:
+        """Find all wanted visits of some visitors; None where what is at hand tells only what they add up to."""
+        if any("people" in body for body in self.bodies.values()):
+            return None
+        name_of = dict(zip(numbers_of(list(names)).tolist(), names, strict=True))
+        theirs = np.array(list(name_of), np.uint64)
+        found = [stay for few in rest for stay in few if stay[0] in names]
+        for at, body in self.bodies.items():
+            visits = read_visits(at, body)
+            is_theirs = np.isin(unpack_hashes(body["numbers"]), theirs)[unpack(body["who"])]
+            mine = np.flatnonzero(kept(self.asked, visits.visible, body) & is_theirs)
+            who, starts, *spans = (column[mine].tolist() for column in astuple(visits))
+            found += [Stay(name_of[one], start, start + span, *more) for one, start, span, *more in zip(who, starts, *spans, strict=True)]
+        return found
 
     def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
         """Add views up by page."""
