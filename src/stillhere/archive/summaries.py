@@ -18,7 +18,7 @@ from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, 
 from stillhere.archive.view_rows import read, views_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from stillhere.archive.records import Reading
 
@@ -109,13 +109,13 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         added = groups.highest(values) if sort == "last" else groups.sum(values)
         return [(value, names[n]) for value, n in zip(added.tolist(), counted[groups.first].tolist(), strict=True)]
 
-    def stays_of(self, names: Collection[str], rest: Sequence[Sequence[Stay]]) -> list[Stay] | None:
+    def stays_of(self, names: Sequence[str], rest: Sequence[Sequence[Stay]]) -> list[Stay] | None:
         """Find all wanted visits of some visitors; None where what is at hand tells only what they add up to."""
         if any("people" in body for body in self.bodies.values()):
             return None
-        name_of = dict(zip(numbers_of(list(names)).tolist(), names, strict=True))
-        theirs = np.array(list(name_of), np.uint64)
-        found = [stay for few in rest for stay in few if stay[0] in names]
+        theirs, known = numbers_of(names), set(names)
+        name_of = dict(zip(theirs.tolist(), names, strict=True))
+        found = [stay for few in rest for stay in few if stay[0] in known]
         for at, body in self.bodies.items():
             visits = read_visits(at, body)
             is_theirs = np.isin(unpack_hashes(body["numbers"]), theirs)[unpack(body["who"])]
@@ -145,10 +145,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         found = joined(parts)
         edges = np.array([wanted[0][0], *(end for _, end in wanted)])
         at = np.searchsorted(edges, found.starts, side="right") - 1
-        kept = (at >= 0) & (at < len(wanted))
-        at, count = at[kept], len(wanted)
-        visitors = count_by_group(at, found.who[kept], count)
-        sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[kept], found.active[kept])]
+        inside = (at >= 0) & (at < len(wanted))
+        at, count = at[inside], len(wanted)
+        visitors = count_by_group(at, found.who[inside], count)
+        sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
         return [
             Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
             for (begin, end), visits, people, visible_ms, active_ms in zip(wanted, sums[0], visitors.tolist(), *sums[1:], strict=True)
