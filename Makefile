@@ -7,6 +7,8 @@ PORT ?= 8000
 NAME ?= duration_of_a_visit
 # Slow tests wait for most of their time: for time-outs, elections, leases. On two cores four of them take turns at working.
 WORKERS ?= 4
+# Browsers work all the time, and their tests look at clocks: no more of them than cores.
+BROWSERS ?= 2
 RUN := .venv/bin
 
 .PHONY: help demo example test test-nocodb check fix nightly bench client sizes pictures lock clean venv node astro chromium services oidc
@@ -24,9 +26,9 @@ example: venv node ## serve an application of examples/, such as NAME=keep_alive
 	@cd examples/$(NAME) && PORT=$(PORT) exec ../../$(RUN)/python $(NAME).py
 
 test: chromium services astro oidc check ## everything: the fast loop, then real servers, the program, faults and a real browser
-	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal --cov --cov-append --cov-report= --cov-fail-under=0
+	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --numprocesses $(BROWSERS) --dist worksteal --cov --cov-append --cov-report= --cov-fail-under=0
 	$(RUN)/coverage report --include='*/stores/*,*/archive/*' --fail-under=100
-	$(RUN)/pytest -q tests/e2e --numprocesses $(WORKERS) --dist worksteal
+	$(RUN)/pytest -q tests/e2e --numprocesses $(BROWSERS) --dist worksteal
 
 test-nocodb: venv ## the tests of the mirror on a real NocoDB, which is large; not part of make test
 	@scripts/need-nocodb
