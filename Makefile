@@ -26,7 +26,7 @@ example: venv node ## serve an application of examples/, such as NAME=keep_alive
 	@cd examples/$(NAME) && PORT=$(PORT) exec ../../$(RUN)/python $(NAME).py
 
 test: chromium services astro oidc check ## everything: the fast loop, then real servers, the program, faults and a real browser
-	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --numprocesses $(BROWSERS) --dist worksteal --cov --cov-append --cov-report= --cov-fail-under=0
+	$(RUN)/pytest -q -m "not fast" --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal --cov --cov-append --cov-report= --cov-fail-under=0
 	$(RUN)/coverage report --include='*/stores/*,*/archive/*' --fail-under=100
 	$(RUN)/pytest -q tests/e2e --numprocesses $(BROWSERS) --dist worksteal
 
