@@ -8,7 +8,7 @@ NAME ?= duration_of_a_visit
 # Slow tests wait for most of their time: for time-outs, elections, leases. On two cores four of them take turns at working.
 WORKERS ?= 4
 # Browsers work all the time, and their tests look at clocks: no more of them than cores.
-BROWSERS ?= 2
+BROWSERS ?= $(shell nproc)
 RUN := .venv/bin
 
 .PHONY: help demo example test test-nocodb check fix nightly bench client sizes pictures lock clean venv node astro chromium services oidc

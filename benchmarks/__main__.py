@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.groups.batches import batches
 from benchmarks.groups.beats import beats
-from benchmarks.groups.latency import latency
 from benchmarks.groups.pages import pages
 from benchmarks.groups.questions import questions
 from benchmarks.groups.servers import servers
@@ -33,7 +32,6 @@ GROUPS: Final[dict[str, Group]] = {
     "beats": beats,
     "pages": pages,
     "stored": stored,
-    "latency": latency,
     "batches": batches,
     "workers": workers,
     "servers": servers,

@@ -17,7 +17,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rounds: of each side.
-        fewer: the same, where there are many rows of a kind.
+        fewer: how often a slow question is asked at least.
         seconds: of each round.
         people: signed in, and sending in turn.
         stored: sessions in the store, the smallest first.

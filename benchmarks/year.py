@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
+from benchmarks.bulk import copy_rows, insert_rows
 from stillhere.stores import open_store
 
 if TYPE_CHECKING:
@@ -118,19 +119,16 @@ def _fill_sqlite(url: str, visits: int, visitors: int) -> None:
         connection.execute("BEGIN")
         for rows in year(visits, visitors=visitors):
             for (table, columns), few in zip(_TABLES, rows, strict=True):
-                marks = ", ".join("?" * len(columns))
-                connection.executemany(f"INSERT INTO stillhere_{table} ({', '.join(columns)}) VALUES ({marks})", few)  # noqa: S608  # our own names
+                insert_rows(connection, f"stillhere_{table}", columns, few)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _fill_postgresql(url: str, visits: int, visitors: int) -> None:
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+    with psycopg.connect(url) as connection:
         for rows in year(visits, visitors=visitors):
             for (table, columns), few in zip(_TABLES, rows, strict=True):
-                with cursor.copy(f"COPY stillhere_{table} ({', '.join(columns)}) FROM STDIN") as copy:
-                    for row in few:
-                        copy.write_row(row)
+                copy_rows(connection, f"stillhere_{table}", columns, few)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 

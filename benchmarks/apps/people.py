@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.bulk import copy_rows, insert_rows
 from stillhere.core.ids import HANDLE_BYTES, SECRET_BYTES, hash_secret, write_handle, write_id
 from stillhere.core.records import Session
 from stillhere.manager import SessionManager
@@ -85,15 +86,10 @@ async def _store_in_sql(engine: Engine, sessions: Iterator[Session]) -> None:
 
     while some := list(islice(sessions, IN_BULK)):
         rows = [tuple((columns_of(session) | {"attributes": "{}"}).values()) for session in sorted(some, key=lambda one: one.handle)]
-        names, marks = ", ".join(columns_of(some[0])), ", ".join("?" * len(rows[0]))
         with engine.begin() as connection:
-            if engine.dialect.name == "sqlite":
-                connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608  # our own names
-                continue
             driver: Any = connection.connection.driver_connection
-            with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+            put = insert_rows if engine.dialect.name == "sqlite" else copy_rows
+            put(driver, table.name, list(columns_of(some[0])), rows)
 
 
 async def _store_in_redis(store: Any, sessions: Iterator[Session]) -> None:  # noqa: ANN401  # its type loads only where it is used

@@ -1,4 +1,4 @@
-"""Beats a second over HTTP: every store beside Express, the bare server and our own memory store."""
+"""Beats a second over HTTP, and how long one takes: every store beside Express, the bare server and our own memory store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from benchmarks import rivals, verify
+from benchmarks.groups.latency import latency
 from benchmarks.measure import Load, alternate
 from benchmarks.rows import Goal, throughput
 from benchmarks.services import CLUSTER, STORES
@@ -39,7 +40,7 @@ def beats(stage: Stage, services: Services, scale: Scale) -> list[Row]:
         throughput(kind, found[kind], group="beats beside the floor", peer=(peer, found[peer]), goal=BESIDE_FLOOR)
         for kind, peer in [("memory", "bare ASGI"), *((kind, "memory") for kind in ours if kind != "memory")]
     ]
-    return [*rows, *_views(list(ours.values()), scale)]
+    return [*rows, *_views(list(ours.values()), scale), *latency([express, *(ours[kind] for kind in STORES)], found, scale)]
 
 
 def _views(sides: list[Side], scale: Scale) -> list[Row]:

@@ -27,6 +27,6 @@ def workers(stage: Stage, services: Services, scale: Scale) -> list[Row]:
             server = stage.uvicorn(f"{count} on {kind}", "benchmarks.apps.embedded:app", {"BENCH_STORE": url}, workers=count)
             sides.append(Side(name=str(count), server=server, cookies=cookies, databases=databases))
             verify.touches(sides[-1])
-        found = alternate(sides, rounds=scale.fewer, seconds=1)
+        found = alternate(sides, rounds=scale.rounds, seconds=1)
         rows.append(throughput(f"2 workers, {kind}", found["2"], group="workers", peer=("1 worker", found["1"])))
     return rows
