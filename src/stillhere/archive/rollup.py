@@ -112,13 +112,16 @@ class Rollup:
         """Look at the next day in turn, whether its visits and views still are what its summary was made of."""
         at = await self._readers(_following, mark, self._gone_over)
         self._gone_over = -1 if at is None else at
-        if at is not None:
-            await self._tried(None, self._compare, at, mark, internal, now)
+        if at is not None and await self._readers(self._has_changed, at, internal):
+            await self._tried(None, self._make_anew, at, mark, internal, now)
 
-    def _compare(self, connection: Connection, day: int, mark: str, internal: tuple[str, ...], now: int) -> None:
-        hold_days(connection)
+    def _has_changed(self, connection: Connection, day: int, internal: tuple[str, ...]) -> bool:
         body = connection.execute(select(days.c.body).where(days.c.part == "check", days.c.day == day)).scalar_one_or_none()
-        if body is not None and bytes(body) != check_of(*self._source.of_day(connection, _asked(day, internal))):
+        return body is not None and bytes(body) != check_of(*self._source.of_day(connection, _asked(day, internal)))
+
+    def _make_anew(self, connection: Connection, day: int, mark: str, internal: tuple[str, ...], now: int) -> None:
+        hold_days(connection)
+        if self._has_changed(connection, day, internal):  # still: nobody was held up while it was looked at before
             forget_days(connection, [day])
             self._write(connection, day, mark, internal, now)
 
