@@ -143,6 +143,15 @@ class Side:
         holding = (await self.coordinator.fresh(HANDLE, may_refresh=may_refresh)).holding
         return None if holding is None else self.coordinator.safe.open(HANDLE, holding).access_token
 
+    async def refreshing(self) -> asyncio.Task[str | None]:
+        """Sign in, and have a refresh under way that waits for the party's gate."""
+        await self.signed_in()
+        self.near_the_end()
+        self.party.gate.clear()
+        asking = asyncio.create_task(self.token())
+        await self.party.arrived.wait()
+        return asking
+
     def near_the_end(self) -> None:
         """Move to where it is time to refresh; the session is still alive."""
         self.clock.advance(LIFE * 7 // 10)

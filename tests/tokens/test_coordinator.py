@@ -80,11 +80,7 @@ async def test_a_near_miss_gets_the_result_that_is_there() -> None:
 async def test_a_request_that_goes_away_takes_no_refresh_along() -> None:
     """Whoever began it may be cancelled; what the provider gave is kept all the same."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    first = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    first = await side.refreshing()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -110,11 +106,7 @@ async def test_a_session_without_tokens_holds_none() -> None:
 async def test_signing_in_again_replaces_what_is_held() -> None:
     """The tokens of the newest login count; a refresh of the older ones that is under way replaces nothing."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    late = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    late = await side.refreshing()
     assert await side.coordinator.keep(HANDLE, side.party.login())
     side.party.gate.set()
     assert await late == "access-2"
@@ -124,11 +116,7 @@ async def test_signing_in_again_replaces_what_is_held() -> None:
 async def test_a_crash_after_the_lease_is_recovered_from() -> None:
     """A holder that is gone leaves a lease that runs out; the next one asks once more, and all is well if the provider lets it."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    crashed = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    crashed = await side.refreshing()
     for task in side.coordinator._settling.values():
         task.cancel()
     await asyncio.gather(crashed, return_exceptions=True)
@@ -142,11 +130,7 @@ async def test_a_lease_is_renewed_while_the_provider_thinks(monkeypatch: pytest.
     """A call that takes longer than a lease keeps it: nobody else asks meanwhile."""
     monkeypatch.setattr(room, "LEASE_MS", 30)
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    asking = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    asking = await side.refreshing()
     versions = set[int]()
     while len(versions) < 4:
         grant = (await side.store.held(HANDLE, PROVIDER)).grant
@@ -162,11 +146,7 @@ async def test_stopping_waits_for_what_is_under_way_but_not_for_ever(monkeypatch
     monkeypatch.setattr(room, "WAIT_MS", 50)
     side = Side()
     await side.coordinator.close()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    asking = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    asking = await side.refreshing()
     assert await asking == "access-1"
     side.past_the_end()
     with pytest.raises(ProviderAway):
@@ -238,11 +218,7 @@ async def test_a_holder_that_waits_for_the_store_is_waited_for(monkeypatch: pyte
     """A lease that ran out is left alone once more: its holder may have the answer in hand, and the store may just be back."""
     monkeypatch.setattr(room, "LINGER_S", 0.05)
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    holder = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    holder = await side.refreshing()
     side.clock.advance(room.LEASE_MS)
     other = asyncio.create_task(side.beside().token())
     await asyncio.sleep(0.01)

@@ -102,11 +102,7 @@ def _renewed(now: int) -> Callable[[Holding], Holding | None]:
 async def test_who_waits_in_vain_uses_what_is_good_or_hears_of_trouble() -> None:
     """A lease that somebody keeps renewing without an answer holds nobody for longer than the wait."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    holder = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    holder = await side.refreshing()
     waiting = asyncio.create_task(side.beside().token())
     for _ in range(5):
         await asyncio.sleep(0)  # it has looked by now, and naps
@@ -121,11 +117,7 @@ async def test_who_waits_in_vain_uses_what_is_good_or_hears_of_trouble() -> None
 async def test_a_stalled_holder_cannot_put_its_result_over_a_newer_one() -> None:
     """Overtaken is overtaken: what was committed meanwhile stays, whatever the late one brings."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    stalled = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    stalled = await side.refreshing()
     side.clock.advance(LEASE_MS)
     other = _unhindered(side)
     assert await other.token() == "access-2"
@@ -145,11 +137,7 @@ def _unhindered(side: Side) -> Side:
 async def test_a_refusal_that_comes_of_being_overtaken_ends_nothing() -> None:
     """If another one spent the token first, our refusal says nothing about the person."""
     side = Side()
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    stalled = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    stalled = await side.refreshing()
     side.clock.advance(LEASE_MS)
     await _unhindered(side).token()
     side.party.fails = [REFUSED]
@@ -195,11 +183,7 @@ async def test_a_store_that_is_away_for_a_moment_loses_no_token() -> None:
     """What the provider gave is held until the store takes it; only then anybody hears of it."""
     store = Faltering()
     side = Side(store)
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    asking = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    asking = await side.refreshing()
     store.faults = 2
     side.party.gate.set()
     assert await asking == "access-2"
@@ -211,11 +195,7 @@ async def test_a_store_that_stays_away_is_trouble_and_no_end() -> None:
     """After a minute what the provider gave is given up, and whoever waits hears of the store."""
     store = Faltering()
     side = Side(store)
-    await side.signed_in()
-    side.near_the_end()
-    side.party.gate.clear()
-    asking = asyncio.create_task(side.token())
-    await side.party.arrived.wait()
+    asking = await side.refreshing()
     store.faults = 2
     side.party.gate.set()
     await store.has_failed.wait()

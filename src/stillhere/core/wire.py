@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from stillhere.core.records import Lifecycle, Standing
 from stillhere.errors import BadBeat
@@ -158,18 +158,20 @@ def unseen(beats: list[Beat]) -> list[Beat]:
 
 def write_answer(standing: Standing, next_beat_ms: int, touch_ms: int = 0, *, access_expires_at: str | None = None) -> bytes:
     """Write the answer to a beat or a look; a touch interval of 0 is not worth a word."""
-    return _encoder.encode(
-        Answer(
-            state="expiring" if standing.expiring else "active",
-            expires_in_ms=standing.expires_in_ms,
-            idle_in_ms=standing.idle_in_ms,
-            absolute_in_ms=standing.absolute_in_ms,
-            warn_in_ms=standing.warn_in_ms,
-            next_beat_ms=next_beat_ms,
-            can_extend=standing.can_extend,
-            access_token_expires_at=access_expires_at,
-            touch_ms=touch_ms or msgspec.UNSET,
-        ),
+    return _encoder.encode(_answer(standing, next_beat_ms, touch_ms, access_expires_at))
+
+
+def _answer(standing: Standing, next_beat_ms: int, touch_ms: int, access_expires_at: str | None) -> Answer:
+    return Answer(
+        state="expiring" if standing.expiring else "active",
+        expires_in_ms=standing.expires_in_ms,
+        idle_in_ms=standing.idle_in_ms,
+        absolute_in_ms=standing.absolute_in_ms,
+        warn_in_ms=standing.warn_in_ms,
+        next_beat_ms=next_beat_ms,
+        can_extend=standing.can_extend,
+        access_token_expires_at=access_expires_at,
+        touch_ms=touch_ms or msgspec.UNSET,
     )
 
 
@@ -194,14 +196,7 @@ def write_tokens(
     """
     return _encoder.encode(
         TokenAnswer(
-            state="expiring" if standing.expiring else "active",
-            expires_in_ms=standing.expires_in_ms,
-            idle_in_ms=standing.idle_in_ms,
-            absolute_in_ms=standing.absolute_in_ms,
-            warn_in_ms=standing.warn_in_ms,
-            next_beat_ms=next_beat_ms,
-            can_extend=standing.can_extend,
-            access_token_expires_at=access_expires_at,
+            **asdict(_answer(standing, next_beat_ms, 0, access_expires_at)),
             access_token=access_token,
             access_token_in_ms=access_in_ms,
             refresh_token=refresh_token or msgspec.UNSET,
