@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from stillhere.archive import archive as module
 from stillhere.archive.records import VisitFilter, VisitReport
+from stillhere.core.endings import PARTING_MS
 from stillhere.core.records import EndedBy, Lifecycle
-from stillhere.core.rules import PARTING_MS
 from stillhere.errors import BadCursor
 from tests.stores.every import ABSOLUTE, GAP, IDLE, POLICY, FullStore, claim_of, session_of
 from tests.support import START

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from stillhere.core.endings import PARTING_MS, visit_ended_by
 from stillhere.core.policy import Policy, hours, minutes, seconds
 from stillhere.core.records import Claim, EndedBy, Ending, Lifecycle, Session, View, Visit
 from stillhere.core.rules import (
-    PARTING_MS,
     apply_claim,
     claim_of,
     deadline,
@@ -18,7 +18,6 @@ from stillhere.core.rules import (
     open_session,
     rotate_id,
     standing,
-    visit_ended_by,
 )
 from stillhere.core.wire import PLAIN, Beat, Kind
 from tests.core.worlds import HANDLE, ID_HASH, World

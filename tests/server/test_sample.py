@@ -17,10 +17,11 @@ import pytest
 from stillhere.archive.archive import Archive
 from stillhere.archive.memory import MemorySource
 from stillhere.archive.records import VisitFilter
+from stillhere.core.endings import visit_ended_by
 from stillhere.core.heat import PARTS, read_bands, read_heat
 from stillhere.core.policy import Policy, days, hours, minutes, seconds
 from stillhere.core.records import EndedBy
-from stillhere.core.rules import ending, visit_ended_by
+from stillhere.core.rules import ending
 from stillhere.core.wire import Kind, read_beats
 from stillhere.errors import SettingsError, StoreError
 from stillhere.manager import SessionManager

@@ -15,10 +15,10 @@ from stillhere.archive.internal import is_internal
 from stillhere.archive.memory import is_verified
 from stillhere.archive.records import Asked, FoundVisit, Presence, VisitFilter, VisitorTotals, VisitReport
 from stillhere.core.certainty import uncertain_ms, visible_on_screen
+from stillhere.core.endings import visit_ended_by
 from stillhere.core.people import recalled
 from stillhere.core.policy import RAMP
 from stillhere.core.records import ON_SCREEN, View
-from stillhere.core.rules import visit_ended_by
 from stillhere.words import told
 
 if TYPE_CHECKING:

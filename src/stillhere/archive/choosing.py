@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Text, and_, any_, case, cast, exists, fals
 
 from stillhere.archive.filters import HERE
 from stillhere.archive.internal import like_of, lower_of
+from stillhere.core.endings import PARTING_MS
 from stillhere.core.records import EndedBy
-from stillhere.core.rules import PARTING_MS
 from stillhere.stores.sql.schema import sessions, views, visits
 
 if TYPE_CHECKING:
@@ -109,15 +109,13 @@ def is_internal_subject(column: ColumnElement[str], patterns: tuple[str, ...]) -
 
 
 def _ended_by(asked: Asked) -> ColumnElement[str]:
-    """As `core.rules.visit_ended_by`."""
+    """As `core.endings.visit_ended_by`."""
     silence, now = 2 * asked.beat_interval, asked.now
     lapsed_by = case((_deadline == sessions.c.absolute_end_at, EndedBy.ABSOLUTE.value), else_=EndedBy.IDLE.value)
     is_recorded, has_lapsed = sessions.c.ended_at.is_not(None), _deadline <= now
     over_at = case((is_recorded, sessions.c.ended_at), (has_lapsed, _deadline), else_=null())
     over_by = case((is_recorded, sessions.c.ended_by), else_=lapsed_by)
-    has_left = and_(
-        visits.c.left_at.is_not(None), or_(~is_last, over_at.is_(None), func.coalesce(over_at - visits.c.left_at > PARTING_MS, true()))
-    )
+    has_left = and_(visits.c.left_at.is_not(None), or_(~is_last, func.coalesce(over_at - visits.c.left_at > PARTING_MS, true())))
     return case(
         (has_left, "leave"),
         (~is_last, "away"),

@@ -9,7 +9,7 @@ from stillhere.archive.filters import HERE
 from stillhere.archive.internal import is_internal
 from stillhere.archive.records import Erased, FoundVisit, Kept, Reading, Stay
 from stillhere.core.certainty import visible_on_screen
-from stillhere.core.rules import visit_ended_by
+from stillhere.core.endings import visit_ended_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

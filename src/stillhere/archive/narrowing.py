@@ -106,7 +106,7 @@ def kept(asked: Asked, visible: Numbers, bodies: Bodies) -> npt.NDArray[np.bool_
 
 
 def _ended_by(asked: Asked, endings: Endings) -> npt.NDArray[np.bool_]:
-    """As `core.rules.visit_ended_by`: whose session ended long after anything was heard was lost."""
+    """As `core.endings.visit_ended_by`: whose session ended long after anything was heard was lost."""
     wanted = asked.wanted.ended_by
     is_wanted = np.array([name in wanted for name in endings.names], np.bool_)
     is_lost = unpack(endings.silent) > 2 * asked.beat_interval

@@ -224,4 +224,5 @@ def _quartiles(bins: tuple[Numbers, Numbers], counts: Numbers, middle: Callable[
             middle(keys[np.searchsorted(ends, before + np.minimum(at, counts - 1), side="right")] & _BIN) for at in (rank, rank + 1)
         )
         found.append((low * (4 - rest) + high * rest) / 4)
-    return np.stack(found, axis=1).tolist()  # type: ignore[no-any-return]  # numpy says Any of it
+    quartiles: list[list[float]] = np.stack(found, axis=1).tolist()
+    return quartiles

@@ -10,10 +10,10 @@ from sqlalchemy import Select, SelectLabelStyle, delete, func, select, tuple_, u
 
 from stillhere.archive.choosing import conditions, is_last, is_verified, needs_session, seen_since
 from stillhere.archive.cursor import read_cursor
-from stillhere.archive.endings import settled_ending
 from stillhere.archive.internal import is_internal
 from stillhere.archive.records import Asked, DayView, DayVisit, Erased, FoundVisit, Kept, Reading, Stay
-from stillhere.core.records import ON_SCREEN, Session, View, Visit
+from stillhere.core.endings import parted
+from stillhere.core.records import ON_SCREEN, EndedBy, Ending, Session, View, Visit
 from stillhere.stores.sql.days import forget_days, share_days
 from stillhere.stores.sql.schema import grants, notes, record_of, sessions, views, visits
 
@@ -131,8 +131,10 @@ class SqlSource:
 def _day_visit(row: Row[Any], internal: tuple[str, ...]) -> DayVisit:
     stay = Stay(*tuple(row)[:5])
     excluded, verified, last, left_at, ended_at, ended_by = tuple(row)[5:-2]
-    ending, silent_ms = settled_ending(left_at, stay.last_seen_at, is_last=bool(last), ended_at=ended_at, ended_by=ended_by)
-    return DayVisit(*stay, is_internal(stay.subject, internal), bool(excluded), bool(verified), ending, silent_ms)
+    over = None if ended_at is None else Ending(at=ended_at, by=EndedBy(ended_by))
+    is_settled = over is not None or not last  # a session that goes on may still have another visit, or end
+    by, silent_ms = parted(left_at, stay.last_seen_at, is_last=bool(last), over=over) if is_settled else (None, 0)
+    return DayVisit(*stay, is_internal(stay.subject, internal), bool(excluded), bool(verified), by, silent_ms)
 
 
 def visits_query(asked: Asked) -> Select[Any]:

@@ -248,4 +248,5 @@ def _shared(spans: Numbers, visible: Numbers) -> Numbers:
         spans[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
         total[n] = 0
     is_more = (total > visible)[:, None]
-    return np.where(is_more, spans * np.where(is_more, visible[:, None], 1) // np.where(is_more, total[:, None], 1), spans)
+    shared: Numbers = spans * np.where(is_more, visible[:, None], 1) // np.where(is_more, total[:, None], 1)
+    return shared

@@ -33,9 +33,6 @@ from stillhere.core.wire import PLAIN, Beat, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PARTING_MS: Final = 5_000
-"""A tab that is closed by a sign-out says its last words within this; then the sign-out ended the visit, not the leave."""
-
 
 # A member of an enumeration is looked up through its metaclass, every time.
 _CHECK, _EXTEND, _LEAVE = Kind.CHECK, Kind.EXTEND, Kind.LEAVE
@@ -374,27 +371,3 @@ def rotate_id(session: Session, id_hash: str, new_id_hash: str, *, now: int) -> 
     if not is_id_of(id_hash, session) or ending(session, now=now) is not None:
         return None
     return replace(session, id_hash=new_id_hash)
-
-
-def visit_ended_by(visit: Visit, *, session: Session, is_last: bool, beat_interval: int, now: int) -> str | None:
-    """Tell how a visit ended, or None while somebody is there.
-
-    Args:
-        visit: the visit.
-        session: its session.
-        is_last: no later visit of that session exists.
-        beat_interval: the policy's; nothing heard for two of them means that nobody is there.
-        now: milliseconds since 1970.
-
-    Returns:
-        A session's reason, or `leave`, `away` or `lost` (see the glossary).
-    """
-    silence = 2 * beat_interval
-    over = ending(session, now=now) if is_last else None
-    if visit.left_at is not None and (over is None or over.at - visit.left_at > PARTING_MS):
-        return "leave"
-    if not is_last:
-        return "away"
-    if over is not None:
-        return over.by.value if over.at - visit.last_seen_at <= silence else "lost"
-    return None if now - visit.last_seen_at <= silence else "lost"
