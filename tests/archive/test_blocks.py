@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,8 +15,8 @@ from stillhere.archive.archive import Archive
 from stillhere.archive.days import summarise
 from stillhere.archive.records import VisitFilter
 from stillhere.stores import open_store
-from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, share_days
-from stillhere.stores.sql.schema import days
+from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, hold_days, share_days
+from stillhere.stores.sql.schema import days, visits
 from tests.archive.week import (
     FIRST,
     LATER,
@@ -165,6 +166,34 @@ async def test_several_processes_summarise_and_forget_at_once(tmp_path: Path) ->
     assert await answers(stores[1][1], PERIODS[0]) == await answers(Archive(Raw(sql[0].readers)), PERIODS[0])
     for store, _ in stores:
         await store.close()
+
+
+async def test_a_changed_day_is_made_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes that both see that a day has changed, whoever comes second sees that it is told by now, and leaves it."""
+    url = fresh_url("postgresql", tmp_path)
+    (store, archive), *others = [open_store(url) for _ in range(3)]
+    sql = cast("SqliteStore", store)
+    await come(sql, "somebody", FIRST)
+    await settle(archive, LATER)
+    await sql.readers.write(lambda connection: connection.execute(visits.update().values(visible_ms=visits.c.visible_ms + 1)))
+    both_have_seen, calls = threading.Barrier(2, timeout=20), count()
+    made: list[int] = []
+
+    def hold_after_both(connection: Connection) -> None:
+        if next(calls) < both_have_seen.parties:
+            both_have_seen.wait()
+        hold_days(connection)
+
+    def make(day: int, *rest: Any) -> Any:  # they are passed on
+        made.append(day)
+        return summarise(day, *rest)
+
+    monkeypatch.setattr(rollup, "hold_days", hold_after_both)
+    monkeypatch.setattr(rollup, "summarise", make)
+    await asyncio.gather(*(archive.summarise(now=LATER) for _, archive in others))
+    assert made == [FIRST]
+    for each in (store, *(other for other, _ in others)):
+        await each.close()
 
 
 async def test_a_day_that_the_database_refuses_holds_up_no_other(
