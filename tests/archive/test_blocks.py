@@ -168,14 +168,16 @@ async def test_several_processes_summarise_and_forget_at_once(tmp_path: Path) ->
         await store.close()
 
 
-async def test_a_changed_day_is_made_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two processes that both see that a day has changed, whoever comes second sees that it is told by now, and leaves it."""
-    url = fresh_url("postgresql", tmp_path)
+@pytest.mark.parametrize("is_changed", [False, True])
+async def test_a_day_is_summarised_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_changed: bool) -> None:
+    """Of two processes that both see that a day is missing, or has changed, whoever comes second sees that it is told by now."""
+    url, now = fresh_url("postgresql", tmp_path), FIRST + DAY_MS + rollup.QUIET_MS + 10
     (store, archive), *others = [open_store(url) for _ in range(3)]
     sql = cast("SqliteStore", store)
     await come(sql, "somebody", FIRST)
-    await settle(archive, LATER)
-    await sql.readers.write(lambda connection: connection.execute(visits.update().values(visible_ms=visits.c.visible_ms + 1)))
+    if is_changed:
+        await settle(archive, now)
+        await sql.readers.write(lambda connection: connection.execute(visits.update().values(visible_ms=visits.c.visible_ms + 1)))
     both_have_seen, calls = threading.Barrier(2, timeout=20), count()
     made: list[int] = []
 
@@ -190,7 +192,7 @@ async def test_a_changed_day_is_made_anew_once(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(rollup, "hold_days", hold_after_both)
     monkeypatch.setattr(rollup, "summarise", make)
-    await asyncio.gather(*(archive.summarise(now=LATER) for _, archive in others))
+    await asyncio.gather(*(archive.summarise(now=now) for _, archive in others))
     assert made == [FIRST]
     for each in (store, *(other for other, _ in others)):
         await each.close()
