@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from stillhere.archive import days, packing, page_days, statistics, view_rows
 from stillhere.archive.crowds import Presences
+from stillhere.archive.cursor import named_cursor
 from stillhere.archive.days import ALWAYS, PARTS, block, people_of, read_visits, summarise
-from stillhere.archive.packing import NOTHING, Bodies, count_by_group, count_distinct, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.packing import NOTHING, Bodies, count_by_group, distinct_by_group, numbers_of, pack, unpack, unpack_hashes
 from stillhere.archive.records import Asked, DayView, DayVisit, Reading, Stay, VisitFilter
 from stillhere.archive.summaries import Span, parts_for
 from stillhere.archive.zones import bounds, read_zone
@@ -46,19 +47,14 @@ def test_numbers_are_kept_with_the_lowest_byte_first() -> None:
     assert unpack_hashes(pack(hashes)).tolist() == hashes.tolist()
 
 
-@given(rows=st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abcdefg"))))
-def test_people_are_counted_once_in_each_group(rows: list[tuple[int, str]]) -> None:
+@given(rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6))))
+def test_people_are_counted_once_in_each_group(rows: list[tuple[int, int]]) -> None:
     """However often they came, and whatever order they came in."""
-    groups, hashes = np.array([group for group, _ in rows], np.int64), numbers_of([name for _, name in rows])
-    assert count_by_group(groups, hashes, 5).tolist() == [len({name for group, name in rows if group == n}) for n in range(5)]
-    assert count_distinct(hashes) == len({name for _, name in rows})
-
-
-def test_people_of_very_many_groups_are_counted_too() -> None:
-    """Where a group's number would take too much of a hash."""
-    groups = np.array([70_000, 3, 70_000, 70_000], np.int64)
-    counts = count_by_group(groups, numbers_of("abab"), 70_001)
-    assert (counts[3], counts[70_000], counts.sum()) == (1, 2, 3)
+    groups, who = np.array(rows, np.int64).reshape(-1, 2).T
+    for most in (7, 1_000):  # there is room for each that could be, and there is not
+        assert count_by_group(groups, who, 5, most).tolist() == [len({one for group, one in rows if group == n}) for n in range(5)]
+        found, seen = distinct_by_group(groups, who, 5, most)
+        assert [*zip(found.tolist(), seen.tolist(), strict=True)] == sorted(set(rows))
 
 
 def test_a_negative_number_is_not_written_as_another() -> None:
@@ -84,9 +80,9 @@ def test_too_many_pages_and_equal_hashes_are_not_summarised(monkeypatch: pytest.
 
 def both_ways(*days_of: list[Reading]) -> tuple[PageTotals, PageTotals]:
     """Add the page of some days up: day by day, and view by view."""
-    people = np.sort(numbers_of([*{one.subject for day in days_of for one in day}]))
-    kept = [page_days.read(page_days.write(page_days.views_of(day), people), people) for day in days_of[:-1]]
-    (by_day,) = page_days.pages(page_days.together([*kept, page_days.views_of(days_of[-1])]))
+    views = [page_days.views_of(day) for day in days_of]
+    kept = [page_days.read(page_days.write(day), day.people) for day in views[:-1]]
+    (by_day,) = page_days.pages(page_days.together([*kept, views[-1]]))
     (by_view,) = statistics.pages([one for day in days_of for one in day])
     return by_day, by_view
 
@@ -155,7 +151,25 @@ def test_days_and_blocks_add_up_to_what_visits_do(visits: list[Stay], pieces: li
     assert span.buckets(rest, lambda _: []) == []
     by_visitor = {row.visitor: row for row in statistics.visitors(visits)}
     for sort, number in (("last", "last_at"), ("visible", "visible_ms"), ("visits", "visits")):
-        assert sorted(span.visitors(rest, sort)) == sorted((getattr(row, number), name) for name, row in by_visitor.items())
+        rows = sorted((-getattr(row, number), name) for name, row in by_visitor.items())
+        assert told(span, rest, sort) == rows
+        for before in (None, *rows):
+            page = replace(span, asked=Asked(wanted=VisitFilter(limit=2, before=before and named_cursor(-before[0], before[1]))))
+            after = [row for row in rows if before is None or row > before]
+            found = [row for row in told(page, rest, sort) if before is None or row > before]
+            assert found[:2] == after[:2]
+
+
+def told(span: Span, rest: list[list[Stay]], sort: str) -> list[tuple[int, str]]:
+    """Ask a span for visitors; tell from which it would have a page chosen, the first first."""
+    rows = list[tuple[int, str]]()
+
+    def choose(told: list[tuple[int, str]]) -> list[str]:
+        rows.extend(sorted((-number, name) for number, name in told))
+        return []
+
+    assert span.visitors(rest, sort, choose)[0] == []
+    return rows
 
 
 @given(visits=stays, most=st.integers(2, 12))
@@ -165,7 +179,7 @@ def test_however_few_points_are_drawn_they_are_the_same(visits: list[Stay], most
     for begin in range(0, 4 * DAY_MS, DAY_MS):
         day = summarise(begin, [DayVisit(*one) for one in visits if begin <= one[1] < begin + DAY_MS], []) or {}
         found = read_visits(begin, day)
-        presences.add(found.who, found.starts, found.starts + found.opens + 1, unpack(day["twice"]))
+        presences.add(found.people[found.who], found.starts, found.starts + found.opens + 1, unpack(day["twice"]))
     assert presences.crowd(most) == statistics.simultaneous(visits, most=most)
 
 

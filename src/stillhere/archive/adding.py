@@ -60,11 +60,9 @@ class Adding:
             rows = await self._by_visitor(await self._source.stays(asked))
             chosen = await asyncio.to_thread(choose, [(number(row), name) for name, row in rows.items()])
             return [rows[name] for name in chosen]
-        rest = await self._rest(span)
-        chosen = await asyncio.to_thread(lambda: choose(span.visitors(rest, sort)))
-        stays = await asyncio.to_thread(span.stays_of, chosen, rest) if chosen else []
+        chosen, stays = await asyncio.to_thread(span.visitors, await self._rest(span), sort, choose)
         if stays is None:
-            stays = await self._source.stays(replace(asked, visitors=tuple(chosen)))
+            stays = await self._source.stays(replace(asked, visitors=tuple(chosen))) if chosen else []
         rows = await self._by_visitor(stays)
         return [rows[name] for name in chosen if name in rows]
 

@@ -7,7 +7,7 @@ visits open at once is one visitor.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Presences:
         return _counted(np.concatenate([starts[~shared], begins]), np.concatenate([ends[~shared], until]), most)
 
 
-def overlapping(who: Hashes, starts: Numbers, ends: Numbers) -> Numbers:
+def overlapping(who: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
     """Tell the places of the visits of everybody who had two open at once."""
     if not len(who):
         return starts
@@ -89,7 +89,7 @@ def _union(who: Hashes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Number
     return starts[order][is_apart], latest[np.append(np.flatnonzero(is_apart)[1:] - 1, -1)]
 
 
-def _by_person(who: Hashes, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_], Numbers]:
+def _by_person(who: npt.NDArray[Any], starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, npt.NDArray[np.bool_], Numbers]:
     """Put visits in order by visitor and start.
 
     Returns:

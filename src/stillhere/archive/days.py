@@ -8,7 +8,7 @@ ms since 1970, spans ms.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
 from stillhere.archive.narrowing import EXCLUDED, INTERNAL, endings_of, flags_of, joined_endings
-from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, merged, numbers_of, pack, unpack, unpack_hashes
 from stillhere.archive.records import Stay
 
 if TYPE_CHECKING:
@@ -32,18 +32,21 @@ MOST_PAGES: Final = 50_000
 
 
 _read_names: Final = msgspec.msgpack.Decoder(list[str]).decode
+_read_columns: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes]).decode
 
 
 class Visits(msgspec.Struct, frozen=True):
     """Visits side by side.
 
     Attributes:
-        who: the visitors, hashed.
+        people: the visitors, hashed and sorted; there may be more.
+        who: of each visit the place of its visitor among them.
         starts: when each began.
         opens, visible, active: spans: from its start to its end, on screen and active.
     """
 
-    who: Hashes
+    people: Hashes
+    who: Numbers
     starts: Numbers
     opens: Numbers
     visible: Numbers
@@ -78,7 +81,8 @@ def visits_of(stays: Sequence[Stay]) -> Visits:
     rows = np.array([stay[1:] for stay in stays], np.int64).reshape(-1, 4)
     order = np.argsort(rows[:, 0], kind="stable")
     starts, ends, visible, active = rows[order].T
-    return Visits(who=numbers_of([stay[0] for stay in stays])[order], starts=starts, opens=ends - starts, visible=visible, active=active)
+    people, who = np.unique(numbers_of([stay[0] for stay in stays]), return_inverse=True)
+    return Visits(people=people, who=who[order], starts=starts, opens=ends - starts, visible=visible, active=active)
 
 
 def people_of(stays: Sequence[Stay]) -> People:
@@ -91,7 +95,7 @@ def people_of(stays: Sequence[Stay]) -> People:
 def _people(names: list[str], visits: Visits, counts: Numbers) -> People:
     """Add visits up by visitor. Of one that does not count nothing but the visitor's name is there."""
     last = (visits.starts + visits.opens) * counts
-    return _each_once(People(numbers=visits.who, names=names, visits=counts, visible=visits.visible * counts, last=last))
+    return _each_once(People(numbers=visits.people[visits.who], names=names, visits=counts, visible=visits.visible * counts, last=last))
 
 
 def check_of(visits: Sequence[DayVisit], views: Sequence[DayView]) -> bytes:
@@ -120,7 +124,7 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
         return None
     flags = flags_of(visits)
-    counted = view_rows.views_in(rows, flags & (INTERNAL | EXCLUDED) == 0, stays.who)
+    counted = view_rows.views_in(rows, flags & (INTERNAL | EXCLUDED) == 0, stays.people, stays.who)
     narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
     return narrowing | _written(begin, check, stays, people, counted)
 
@@ -146,7 +150,7 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
         The parts; None if there is too much of something to keep it so.
     """
     bodies = list(days.values())
-    everybody = _everybody([people_in(body) for body in bodies])
+    everybody = _everybody([people_in(at, body) for at, body in days.items()])
     people = _each_once(everybody)
     pages = page_days.together([read_views(body) for body in bodies])
     visits = [read_visits(at, body) for at, body in days.items()]
@@ -163,7 +167,7 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
 def _written(begin: int, check: bytes, visits: Visits, people: People, pages: page_days.Views) -> Bodies:
     return {
         "check": check,
-        "who": pack(np.searchsorted(people.numbers, visits.who)),
+        "who": pack(visits.who),
         "starts": pack(visits.starts - begin),
         "twice": pack(overlapping(visits.who, visits.starts, visits.starts + visits.opens + 1)),
         "opens": pack(visits.opens),
@@ -171,20 +175,28 @@ def _written(begin: int, check: bytes, visits: Visits, people: People, pages: pa
         "active": pack(visits.active),
         "numbers": pack(people.numbers),
         "names": msgspec.msgpack.encode(people.names),
-        "people": pack(np.stack([people.visits, people.visible, people.last], axis=1)),
-        "pages": page_days.write(pages, people.numbers),
+        "people": msgspec.msgpack.encode([pack(column) for column in (people.visits, people.visible, np.maximum(people.last - begin, 0))]),
+        "pages": page_days.write(pages),
     }
 
 
 def read_visits(begin: int, bodies: Bodies) -> Visits:
     """Read the visits of a day or block; a column that is not there is empty. Who they are is told by `who` and `numbers`."""
-    starts, *spans = (unpack(bodies.get(name, NOTHING)) for name in SPANS)
-    return Visits(unpack_hashes(bodies.get("numbers", NOTHING))[unpack(bodies.get("who", NOTHING))], starts + begin, *spans)
+    who, starts, *spans = (unpack(bodies.get(name, NOTHING)) for name in ("who", *SPANS))
+    return Visits(unpack_hashes(bodies.get("numbers", NOTHING)), who, starts + begin, *spans)
+
+
+def chosen(visits: Visits, which: npt.NDArray[Any]) -> Visits:
+    """Choose some visits, by their places or by a mask; of columns that are there."""
+    people, *columns = astuple(visits)
+    return Visits(people, *(column[which] if len(column) else column for column in columns))
 
 
 def joined(parts: Sequence[Visits]) -> Visits:
     """Put the visits of several days or blocks one after the other."""
-    return Visits(*(np.concatenate(column) for column in zip(*map(astuple, parts), strict=True)))
+    people, whose = merged([part.people for part in parts])
+    who = [places[part.who] for places, part in zip(whose, parts, strict=True)]
+    return Visits(people, *(np.concatenate(column) for column in (who, *zip(*(astuple(part)[2:] for part in parts), strict=True))))
 
 
 def read_views(bodies: Bodies) -> page_days.Views:
@@ -192,23 +204,23 @@ def read_views(bodies: Bodies) -> page_days.Views:
     return page_days.read(bodies["pages"], unpack_hashes(bodies["numbers"]))
 
 
-def people_in(bodies: Bodies) -> People:
-    """Read the visitors of a day or block."""
-    visits, visible, last = unpack(bodies["people"]).reshape(-1, 3).T
+def people_in(begin: int, bodies: Bodies) -> People:
+    """Read the visitors of a day or block; of one that does not count nothing but the name is there."""
+    visits, visible, last = map(unpack, _read_columns(bodies["people"]))
     numbers, names = unpack_hashes(bodies["numbers"]), _read_names(bodies["names"])
-    return People(numbers=numbers, names=names, visits=visits, visible=visible, last=last)
+    return People(numbers=numbers, names=names, visits=visits, visible=visible, last=np.where(visits > 0, last + begin, 0))
 
 
-def people_among(visits: Visits, kept: npt.NDArray[np.bool_], bodies: Bodies) -> People:
-    """Add some visits of a day or block up by visitor, with `who`, `numbers` and `names`."""
-    numbers, who = unpack_hashes(bodies["numbers"]), unpack(bodies["who"])[kept]
-    last = np.zeros(len(numbers), np.int64)
-    np.maximum.at(last, who, (visits.starts + visits.opens)[kept])
+def people_among(visits: Visits, bodies: Bodies) -> People:
+    """Add some visits of a day or block up by visitor, whose names are in `names`; those who have none are named, too."""
+    count = len(visits.people)
+    last = np.zeros(count, np.int64)
+    np.maximum.at(last, visits.who, visits.starts + visits.opens)
     return People(
-        numbers=numbers,
+        numbers=visits.people,
         names=_read_names(bodies["names"]),
-        visits=np.bincount(who, minlength=len(numbers)),
-        visible=np.bincount(who, visits.visible[kept], len(numbers)).astype(np.int64),
+        visits=np.bincount(visits.who, minlength=count),
+        visible=np.bincount(visits.who, visits.visible, count).astype(np.int64),
         last=last,
     )
 

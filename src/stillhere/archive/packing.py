@@ -22,8 +22,8 @@ _WIDTHS: Final = (1, 2, 4, 8)
 NOTHING: Final = b"\1"
 """No numbers, packed."""
 
-_MOST_BITS: Final = 14
-"""What `count_by_group` may take from a hash: with 50 bits left, a million visitors are one too few once in two thousand times."""
+_ROOMY: Final = 16
+"""With at most so much room for each key there is some for every key that could be, which spares a sort."""
 
 
 def number_of(subject: str) -> int:
@@ -64,35 +64,58 @@ def _read(body: bytes) -> npt.NDArray[Any]:
     return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
 
 
-def count_distinct(hashes: Hashes) -> int:
-    """Count the distinct ones."""
-    return int(_is_first(np.sort(hashes)).sum())
-
-
-def distinct_by_group(groups: Numbers, hashes: Hashes) -> tuple[Numbers, Hashes]:
-    """Leave out the hashes that a group has already, and put the rest in order of the groups."""
-    order = np.lexsort((hashes, groups))
-    groups, hashes = groups[order], hashes[order]
-    kept = _is_first(groups) | _is_first(hashes)
-    return groups[kept], hashes[kept]
-
-
-def count_by_group(groups: Numbers, hashes: Hashes, count: int) -> Numbers:
-    """Count the distinct hashes of each group.
-
-    If groups are few, one and a hash go side by side into 64 bits, which one sort puts in order; the hash has the bits that groups do
-    not need.
+def merged(parts: Sequence[Hashes]) -> tuple[Hashes, list[Numbers]]:
+    """Put hashes together, each once and sorted, and tell of each part the places of its own among them.
 
     Args:
-        groups: for each hash its group, from 0.
-        hashes: see above.
-        count: of groups.
+        parts: sorted each.
     """
-    bits = max(1, count.bit_length())
-    if bits > _MOST_BITS:
-        return np.bincount(distinct_by_group(groups, hashes)[0], minlength=count)
-    keys = np.sort(groups.astype(np.uint64) << np.uint64(64 - bits) | hashes >> np.uint64(bits))
-    return np.bincount((keys[_is_first(keys)] >> np.uint64(64 - bits)).astype(np.int64), minlength=count)
+    ordered = np.sort(np.concatenate(parts), kind="stable")  # which is fast where much is in order already
+    together = ordered[_is_first(ordered)]
+    return together, [np.searchsorted(together, part) for part in parts]
+
+
+def distinct_by_group(groups: Numbers, members: Numbers, count: int, most: int) -> tuple[Numbers, Numbers]:
+    """Leave out the members that a group has already, and put the rest in order of the groups, and of themselves.
+
+    Args:
+        groups: for each member its group, from 0.
+        members: numbers, from 0.
+        count: how many groups there are.
+        most: how many members there could be.
+    """
+    in_order: tuple[Numbers, Numbers] = np.divmod(_distinct(groups * most + members, count * most), max(1, most))
+    return in_order
+
+
+def count_by_group(groups: Numbers, members: Numbers, count: int, most: int) -> Numbers:
+    """Count the distinct members of each group; see `distinct_by_group`."""
+    found = _distinct(groups * most + members, count * most)
+    return np.diff(np.searchsorted(found, np.arange(count + 1) * most))
+
+
+def _distinct(keys: Numbers, room: int) -> Numbers:
+    """Leave out the keys that are there already, and put the rest in order; all are less than `room`."""
+    if room > _ROOMY * len(keys):
+        return np.unique(keys)
+    is_there = np.zeros(room, np.bool_)
+    is_there[keys] = True
+    return np.flatnonzero(is_there)
+
+
+def count_keys(keys: Numbers, times: Numbers | None = None) -> tuple[Numbers, Numbers]:
+    """Tell the distinct keys, in order, and how often each is there.
+
+    Args:
+        keys: numbers, from 0.
+        times: how often each of them counts; once if that is None. They are far too few for a float to be off.
+    """
+    if keys.max(initial=0) > _ROOMY * len(keys):
+        groups = Groups(keys)
+        return groups.keys, groups.sum(np.ones_like(keys) if times is None else times)
+    counts = np.bincount(keys, times).astype(np.int64, copy=False)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 class Groups:

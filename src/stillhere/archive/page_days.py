@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import Groups, Hashes, Numbers, count_by_group, distinct_by_group, numbers_of, pack, unpack
+from stillhere.archive.packing import Hashes, Numbers, count_by_group, count_keys, distinct_by_group, merged, numbers_of, pack, unpack
 from stillhere.archive.statistics import PageTotals, Quartiles, Spread
 from stillhere.core.heat import PARTS, read_heat
 
@@ -36,7 +37,8 @@ class Views(msgspec.Struct, frozen=True):
         titles: of each page, in the order of their places, the latest title and when it was heard.
         places, sums: rows of number, visible and active time, and of which page each is.
         bins: keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll.
-        seen: visitors, hashed, and of which page.
+        people: the visitors, hashed and sorted.
+        seen: of which page, and the places among those of who saw it.
         heat: rows of twenty sums, and of which page.
     """
 
@@ -44,7 +46,8 @@ class Views(msgspec.Struct, frozen=True):
     places: Numbers
     sums: Numbers
     bins: tuple[tuple[Numbers, Numbers], ...]
-    seen: tuple[Numbers, Hashes]
+    people: Hashes
+    seen: tuple[Numbers, Numbers]
     heat: tuple[Numbers, Numbers]
 
 
@@ -73,6 +76,7 @@ def views_of(readings: Sequence[Reading]) -> Views:
     named = [one for one in readings if one[0] is not None]
     visible, active = (np.array([one[n] for one in named], np.int64) for n in (4, 5))
     scroll = scrolls([one[6] for one in named])
+    people, who = np.unique(numbers_of([one[2] for one in named]), return_inverse=True)
     ones = np.ones_like(of)
     measured = [(places[page], heat) for page, _, _, text, spent in rows if text is not None and (heat := read_heat(text, spent))]
     return Views(
@@ -80,7 +84,8 @@ def views_of(readings: Sequence[Reading]) -> Views:
         places=of,
         sums=np.stack([ones, visible, active], axis=1),
         bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
-        seen=(of, numbers_of([one[2] for one in named])),
+        people=people,
+        seen=(of, who),
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
     )
 
@@ -108,30 +113,25 @@ def _middle(bins: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.where(bins == 0, 0.0, np.exp((bins - 0.5) * _WIDTH))
 
 
-def write(views: Views, people: Hashes) -> bytes:
-    """Add views up by page, and write that for keeping.
-
-    Args:
-        views: what is kept.
-        people: all visitors of the day or block, hashed and sorted: each page's are kept as places among them.
-    """
+def write(views: Views) -> bytes:
+    """Add views up by page, and write that for keeping; the visitors are kept elsewhere."""
     count = len(views.titles)
-    seen_on, seen = distinct_by_group(*views.seen)
+    seen_on, seen = distinct_by_group(*views.seen, count, len(views.people))
     heat = _sums(*views.heat, count)
     measured = np.unique(views.heat[0])
     return msgspec.msgpack.encode(
         _Packed(
             titles=list(views.titles.items()),
             sums=pack(_sums(views.places, views.sums, count)),
-            bins=[(pack(keys), pack(counts)) for keys, counts in map(_counted, views.bins)],
-            seen=(pack(np.bincount(seen_on, minlength=count)), pack(np.searchsorted(people, seen))),
+            bins=[(pack(keys), pack(counts)) for keys, counts in starmap(count_keys, views.bins)],
+            seen=(pack(np.bincount(seen_on, minlength=count)), pack(seen)),
             heat=(pack(measured), pack(heat[measured])),
         )
     )
 
 
 def read(body: bytes, people: Hashes) -> Views:
-    """Read what `write` wrote."""
+    """Read what `write` wrote, with the visitors of the day or block."""
     found = _packed.decode(body)
     places = np.arange(len(found.titles))
     return Views(
@@ -139,7 +139,8 @@ def read(body: bytes, people: Hashes) -> Views:
         places=places,
         sums=unpack(found.sums).reshape(-1, 3),
         bins=tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins),
-        seen=(np.repeat(places, unpack(found.seen[0])), people[unpack(found.seen[1])]),
+        people=people,
+        seen=(np.repeat(places, unpack(found.seen[0])), unpack(found.seen[1])),
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
 
@@ -154,6 +155,7 @@ def together(parts: Sequence[Views]) -> Views:
     place_of = {page: place for place, page in enumerate(titles)}
     new = [np.array([place_of[page] for page in part.titles], np.int64) for part in parts]
     moved = list(zip(new, parts, strict=True))
+    people, whose = merged([part.people for part in parts])
     return Views(
         titles=titles,
         places=np.concatenate([at[part.places] for at, part in moved]),
@@ -162,7 +164,11 @@ def together(parts: Sequence[Views]) -> Views:
             (np.concatenate([_moved(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
             for n in range(3)
         ),
-        seen=(np.concatenate([at[part.seen[0]] for at, part in moved]), np.concatenate([part.seen[1] for part in parts])),
+        people=people,
+        seen=(
+            np.concatenate([at[part.seen[0]] for at, part in moved]),
+            np.concatenate([who[part.seen[1]] for who, part in zip(whose, parts, strict=True)]),
+        ),
         heat=(np.concatenate([at[part.heat[0]] for at, part in moved]), np.concatenate([part.heat[1] for part in parts])),
     )
 
@@ -179,7 +185,7 @@ def pages(views: Views) -> list[PageTotals]:
     sums = _sums(views.places, views.sums, count)
     visible, active = (_quartiles(bins, sums[:, 0], _middle) for bins in views.bins[:2])
     scroll = _quartiles(views.bins[2], sums[:, 0], lambda bins: bins.astype(np.float64))
-    visitors = count_by_group(*views.seen, count)
+    visitors = count_by_group(*views.seen, count, len(views.people))
     heat, measured = _sums(*views.heat, count), set(views.heat[0].tolist())
     return [
         PageTotals(
@@ -207,14 +213,9 @@ def _sums(places: Numbers, rows: Numbers, count: int) -> Numbers:
     return found
 
 
-def _counted(bins: tuple[Numbers, Numbers]) -> tuple[Numbers, Numbers]:
-    groups = Groups(bins[0])
-    return groups.keys, groups.sum(bins[1])
-
-
 def _quartiles(bins: tuple[Numbers, Numbers], counts: Numbers, middle: Callable[[Numbers], npt.NDArray[np.float64]]) -> list[list[float]]:
     """Tell the quartiles of each page, whose histograms lie one after the other: so do the ranks of their views."""
-    keys, many = _counted(bins)
+    keys, many = count_keys(*bins)
     ends = np.cumsum(many)
     before = np.cumsum(counts) - counts
     found = []

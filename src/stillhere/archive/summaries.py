@@ -10,9 +10,10 @@ from msgspec.structs import astuple, replace
 
 from stillhere.archive import page_days
 from stillhere.archive.crowds import Presences, overlapping
-from stillhere.archive.days import People, Visits, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
+from stillhere.archive.days import Visits, chosen, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
+from stillhere.archive.leading import leading
 from stillhere.archive.narrowing import is_narrow, kept, needed
-from stillhere.archive.packing import NOTHING, Bodies, Groups, Numbers, count_by_group, count_distinct, numbers_of, unpack, unpack_hashes
+from stillhere.archive.packing import NOTHING, Bodies, Numbers, count_by_group, numbers_of, unpack
 from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
 from stillhere.archive.view_rows import read, views_in
@@ -76,7 +77,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         found = joined(self._parts(rest))
         return Totals(
             visits=len(found.starts),
-            visitors=count_distinct(found.who),
+            visitors=int(np.count_nonzero(np.bincount(found.who))),
             open_ms=int(found.opens.sum()),
             visible_ms=int(found.visible.sum()),
             active_ms=int(found.active.sum()),
@@ -92,37 +93,26 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
             for n, (edge, end) in enumerate(zip(EDGES, (*EDGES[1:], None), strict=True))
         ]
 
-    def visitors(self, rest: Sequence[Sequence[Stay]], sort: str) -> list[tuple[int, str]]:
-        """Tell by which number each visitor is sorted.
+    def visitors(
+        self, rest: Sequence[Sequence[Stay]], sort: str, choose: Callable[[list[tuple[int, str]]], list[str]]
+    ) -> tuple[list[str], list[Stay] | None]:
+        """Tell which visitors are asked for, and all their visits; None for these where only what they add up to is at hand.
 
         Args:
             rest: see above.
             sort: `last`, `visible` or `visits`.
+            choose: tells of visitors, each with the number that it is sorted by, which are wanted, in order.
         """
-        found = [people_of([stay for few in rest for stay in few])]
+        stays = [stay for few in rest for stay in few]
+        visits, people = list[Visits](), [people_of(stays)]
         for at, body in self.bodies.items():
-            found.append(people_in(body) if "people" in body else self._people(at, body))
-        counted = np.flatnonzero(np.concatenate([people.visits for people in found]))  # a summary names those, too, who do not count
-        groups = Groups(np.concatenate([people.numbers for people in found])[counted])
-        values = np.concatenate([_column(people, sort) for people in found])[counted]
-        names = [name for people in found for name in people.names]
-        added = groups.highest(values) if sort == "last" else groups.sum(values)
-        return [(value, names[n]) for value, n in zip(added.tolist(), counted[groups.first].tolist(), strict=True)]
-
-    def stays_of(self, names: Sequence[str], rest: Sequence[Sequence[Stay]]) -> list[Stay] | None:
-        """Find all wanted visits of some visitors; None where what is at hand tells only what they add up to."""
-        if any("people" in body for body in self.bodies.values()):
-            return None
-        theirs, known = numbers_of(names), set(names)
-        name_of = dict(zip(theirs.tolist(), names, strict=True))
-        found = [stay for few in rest for stay in few if stay[0] in known]
-        for at, body in self.bodies.items():
-            visits = read_visits(at, body)
-            is_theirs = np.isin(unpack_hashes(body["numbers"]), theirs)[unpack(body["who"])]
-            mine = np.flatnonzero(kept(self.asked, visits.visible, body) & is_theirs)
-            who, starts, *spans = (column[mine].tolist() for column in astuple(visits))
-            found += [Stay(name_of[one], start, start + span, *more) for one, start, span, *more in zip(who, starts, *spans, strict=True)]
-        return found
+            if "people" in body:
+                people.append(people_in(at, body))
+            else:
+                visits.append(self._visits(at, body)[0])
+                people.append(people_among(visits[-1], body))
+        names = choose(leading(people, sort, self.asked.wanted))
+        return names, _of_some(names, visits, stays) if visits else None
 
     def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
         """Add views up by page."""
@@ -147,7 +137,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         at = np.searchsorted(edges, found.starts, side="right") - 1
         inside = (at >= 0) & (at < len(wanted))
         at, count = at[inside], len(wanted)
-        visitors = count_by_group(at, found.who[inside], count)
+        visitors = count_by_group(at, found.who[inside], count, len(found.people))
         sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
         return [
             Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
@@ -160,7 +150,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         found = [(part, overlapping(part.who, part.starts, part.starts + part.opens + 1)) for part in map(visits_of, rest)]
         presences = Presences()
         for part, shared in sorted((one for one in (*stored, *found) if len(one[0].starts)), key=lambda one: int(one[0].starts[0])):
-            presences.add(part.who, part.starts, part.starts + part.opens + 1, shared)
+            presences.add(part.people[part.who], part.starts, part.starts + part.opens + 1, shared)
         return presences.crowd()
 
     def _parts(self, rest: Sequence[Sequence[Stay]]) -> list[Visits]:
@@ -173,21 +163,24 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         if mine.all():
             return visits, twice
         places = np.cumsum(mine) - 1
-        return Visits(*(column[mine] if len(column) else column for column in astuple(visits))), places[twice[mine[twice]]]
-
-    def _people(self, begin: int, body: Bodies) -> People:
-        """Add up the visits that are wanted by visitor; those who have none are named, too."""
-        visits = read_visits(begin, body)
-        return people_among(visits, kept(self.asked, visits.visible, body), body)
+        return chosen(visits, mine), places[twice[mine[twice]]]
 
     def _views(self, begin: int, body: Bodies) -> page_days.Views:
         """Add up the views of the visits that are wanted."""
         visits = read_visits(begin, body)
-        return views_in(read(body), kept(self.asked, visits.visible, body), visits.who)
+        return views_in(read(body), kept(self.asked, visits.visible, body), visits.people, visits.who)
 
 
-def _column(people: People, sort: str) -> Numbers:
-    return people.last if sort == "last" else people.visible if sort == "visible" else people.visits
+def _of_some(names: Sequence[str], parts: Sequence[Visits], stays: Sequence[Stay]) -> list[Stay]:
+    """Find all visits of some visitors."""
+    numbers, known = numbers_of(names), set(names)
+    name_of = dict(zip(numbers.tolist(), names, strict=True))
+    found = [stay for stay in stays if stay[0] in known]
+    for visits in parts:
+        mine = chosen(visits, np.isin(visits.people, numbers)[visits.who])
+        rows = zip(mine.people[mine.who].tolist(), *(column.tolist() for column in astuple(mine)[2:]), strict=True)
+        found += [Stay(name_of[one], start, start + span, *more) for one, start, span, *more in rows]
+    return found
 
 
 def _quartiles(ordered: Numbers) -> Quartiles:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, pack, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, count_keys, pack, unpack
 from stillhere.archive.page_days import Title, Views, bins_of, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stillhere.archive.records import DayView
-
-_ROOMY: Final = 16
-"""With so much room for each key there is one for every key that could be, which spares a sort."""
 
 MOST_TITLES: Final = 50_000
 """With more titles than that, which browsers name, views are not kept one by one."""
@@ -184,13 +181,14 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     return unpack(viewed.visits)[is_there]
 
 
-def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], who: Hashes) -> Views:
+def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: Numbers) -> Views:
     """Add the views of some visits up by page.
 
     Args:
         rows: all views.
         kept: which visits.
-        who: the visitors of all visits, hashed.
+        people: the visitors, as of `days.Visits`.
+        who: of each visit, the same.
     """
     mine = np.flatnonzero(kept[rows.visits])
     places, visible, active = rows.places[mine], rows.visible[mine], rows.active[mine]
@@ -202,7 +200,8 @@ def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], who: Hashes) -> Views:
         titles=dict(zip((rows.pages[n] for n in viewed.tolist()), _titles(rows, mine, places, len(viewed)), strict=True)),
         places=np.arange(len(viewed)),
         sums=np.stack([_added(places, column, len(viewed)) for column in (None, visible, active)], axis=1),
-        bins=tuple(_counted(keys) for keys in bins_of(places, visible, active, rows.scroll[mine])),
+        bins=tuple(count_keys(keys) for keys in bins_of(places, visible, active, rows.scroll[mine])),
+        people=people,
         seen=(places, who[rows.visits[mine]]),
         heat=_heat(rows, kept, new, len(viewed)),
     )
@@ -211,14 +210,6 @@ def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], who: Hashes) -> Views:
 def _added(places: Numbers, column: Numbers | None, count: int) -> Numbers:
     """Add numbers up by place; they are far too small for a float to be off."""
     return np.bincount(places, column, count).astype(np.int64)
-
-
-def _counted(keys: Numbers) -> tuple[Numbers, Numbers]:
-    if keys.max(initial=0) > _ROOMY * len(keys):
-        return np.unique(keys, return_counts=True)
-    counts = np.bincount(keys)
-    found = np.flatnonzero(counts)
-    return found, counts[found]
 
 
 def _titles(rows: ViewRows, mine: Numbers, places: Numbers, count: int) -> list[Title | None]:
