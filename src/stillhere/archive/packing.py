@@ -52,15 +52,16 @@ def pack(numbers: npt.NDArray[Any]) -> bytes:
 
 def unpack(body: bytes) -> Numbers:
     """Read what `pack` wrote."""
-    return _read(body).astype(np.int64)
+    return numbers_in(body).astype(np.int64)
 
 
 def unpack_hashes(body: bytes) -> Hashes:
     """Read hashes that `pack` wrote."""
-    return _read(body).astype(np.uint64, copy=False)
+    return numbers_in(body).astype(np.uint64, copy=False)
 
 
-def _read(body: bytes) -> npt.NDArray[Any]:
+def numbers_in(body: bytes) -> npt.NDArray[Any]:
+    """Read what `pack` wrote where it lies, in no more bytes: for very many."""
     return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
 
 

@@ -1,21 +1,23 @@
-"""The views of a summarised day or block one by one, side by side: what answers for the pages of some of its visits. Pure; spans are ms."""
+"""The views of a summarised day or block one by one, side by side: what answers for the pages of some of its visits. Pure; spans are ms.
+
+They are in order of their pages, so that what belongs to a page is added up in one go.
+"""
 
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, count_keys, pack, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, count_keys, numbers_in, pack, unpack
 from stillhere.archive.page_days import Title, Views, bins_of, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
+    from collections.abc import Iterable, Sequence
 
     from stillhere.archive.records import DayView
 
@@ -27,11 +29,11 @@ _LONGEST: Final = 1 << 31
 
 
 class _Viewed(msgspec.Struct, frozen=True, array_like=True):
-    """Which visits viewed which pages: names, and of each view the places of its visit and its page."""
+    """Which visits viewed which pages: names, how many views each page has, and of each view the place of its visit."""
 
     pages: list[str]
+    counts: bytes
     visits: bytes
-    places: bytes
 
 
 class _Details(msgspec.Struct, frozen=True, array_like=True):
@@ -53,23 +55,24 @@ _read_details: Final = msgspec.msgpack.Decoder(_Details).decode
 
 
 class ViewRows(msgspec.Struct, frozen=True):
-    """Views side by side.
+    """Views side by side, in order of their pages.
 
     Attributes:
         pages, titles: names; titles in order.
+        counts: how many views each page has.
         visits: of each view the place of its visit.
-        places, titled: the places of its page and, counted from 1, of its title; 0 for none.
+        titled: the place of its title, counted from 1; 0 for none.
         since: the earliest instant at which one was heard of last; what arrives late may be of the day before.
         heard: how long after that each was.
         visible, active, scroll: as of `Reading`; scroll in whole per cent.
-        measured: which views measured their reading.
+        measured: which views measured their reading, in order.
         heat: of each of those twenty numbers, in seconds, as the browser told them.
     """
 
     pages: list[str]
     titles: list[str]
+    counts: Numbers
     visits: Numbers
-    places: Numbers
     titled: Numbers
     since: int
     heard: Numbers
@@ -77,7 +80,7 @@ class ViewRows(msgspec.Struct, frozen=True):
     active: Numbers
     scroll: Numbers
     measured: Numbers
-    heat: Numbers
+    heat: npt.NDArray[Any]
 
 
 def rows_of(views: Sequence[DayView], places: Numbers) -> ViewRows:
@@ -87,16 +90,16 @@ def rows_of(views: Sequence[DayView], places: Numbers) -> ViewRows:
         views: the views.
         places: for the place that they tell of their visit, the place that it has.
     """
-    pages: dict[str, int] = {}
+    pages = {page: n for n, page in enumerate(dict.fromkeys(view.page for view in views))}
+    views = sorted(views, key=lambda view: pages[view.page])
     titles = sorted({view.title for view in views if view.title is not None})
     title_of = {title: n for n, title in enumerate(titles, 1)}
-    on = [pages.setdefault(view.page, len(pages)) for view in views]
     heat = [(n, seconds) for n, view in enumerate(views) if (seconds := read_seconds(view.heat))]
     return ViewRows(
         pages=list(pages),
         titles=titles,
+        counts=np.bincount(_numbers([pages[view.page] for view in views]), minlength=len(pages)),
         visits=places[_numbers([view.visit for view in views])],
-        places=_numbers(on),
         titled=_numbers([0 if view.title is None else title_of[view.title] for view in views]),
         since=(since := min((view.last_seen_at for view in views), default=0)),
         heard=_numbers([view.last_seen_at - since for view in views]),
@@ -113,7 +116,7 @@ def _numbers(values: Sequence[int] | Sequence[Sequence[int]]) -> Numbers:
 
 
 def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
-    """Put the views of days that follow each other one after the other.
+    """Put the views of days that follow each other together.
 
     Args:
         parts: of each day. If one has pages and visits only, so does what is made of them.
@@ -121,31 +124,45 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
     """
     since = min((part.since for part in parts if len(part.heard)), default=0)
     pages: dict[str, int] = {}
-    moved = [_numbers([pages.setdefault(page, len(pages)) for page in part.pages])[part.places] for part in parts]
+    moved = [np.repeat(_numbers([pages.setdefault(page, len(pages)) for page in part.pages]), part.counts) for part in parts]
     titles = sorted({title for part in parts for title in part.titles})
     title_of = {title: n for n, title in enumerate(titles, 1)}
     new = [_numbers([0, *(title_of[title] for title in part.titles)]) for part in parts]
+    places = np.concatenate(moved)
+    order = np.argsort(places, kind="stable")
+    measured, heat = _moved(parts, order)
+    is_whole = all(len(part.heard) == len(part.visits) for part in parts)
+
+    def in_order(columns: Iterable[Numbers]) -> Numbers:
+        return np.concatenate(list(columns))[order] if is_whole else np.zeros(0, np.int64)
+
     return ViewRows(
         pages=list(pages),
         titles=titles,
-        visits=np.concatenate([part.visits + n for part, n in zip(parts, accumulate(visits, initial=0), strict=False)]),
-        places=np.concatenate(moved),
-        titled=np.concatenate([at[part.titled] for at, part in zip(new, parts, strict=True)]),
+        counts=np.bincount(places, minlength=len(pages)),
+        visits=np.concatenate([part.visits + n for part, n in zip(parts, accumulate(visits, initial=0), strict=False)])[order],
+        titled=in_order(at[part.titled] for at, part in zip(new, parts, strict=True)),
         since=since,
-        heard=np.concatenate([part.heard + (part.since - since) for part in parts]),
-        visible=np.concatenate([part.visible for part in parts]),
-        active=np.concatenate([part.active for part in parts]),
-        scroll=np.concatenate([part.scroll for part in parts]),
-        measured=np.concatenate(
-            [part.measured + n for part, n in zip(parts, accumulate((len(one.visits) for one in parts), initial=0), strict=False)]
-        ),
-        heat=np.concatenate([part.heat for part in parts]),
+        heard=in_order(part.heard + (part.since - since) for part in parts),
+        visible=in_order(part.visible for part in parts),
+        active=in_order(part.active for part in parts),
+        scroll=in_order(part.scroll for part in parts),
+        measured=measured,
+        heat=heat,
     )
+
+
+def _moved(parts: Sequence[ViewRows], order: Numbers) -> tuple[Numbers, npt.NDArray[Any]]:
+    """Tell which views measured their reading, and what, once all views are put in an order."""
+    begins = accumulate((len(part.visits) for part in parts), initial=0)
+    at = np.argsort(order)[np.concatenate([part.measured + begin for part, begin in zip(parts, begins, strict=False)])]
+    by_view = np.argsort(at)
+    return at[by_view], np.concatenate([part.heat for part in parts])[by_view]
 
 
 def write(rows: ViewRows) -> Bodies:
     """Write the parts `viewed` and `views`; without the latter if there are too many titles."""
-    viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.visits), pack(rows.places)))}
+    viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.counts), pack(rows.visits)))}
     if len(rows.heard) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
         return viewed
     columns = (rows.titled, rows.heard, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
@@ -159,8 +176,8 @@ def read(bodies: Bodies) -> ViewRows:
     return ViewRows(
         pages=viewed.pages,
         titles=details.titles,
+        counts=unpack(viewed.counts),
         visits=unpack(viewed.visits),
-        places=unpack(viewed.places),
         titled=unpack(details.titled),
         since=details.since,
         heard=unpack(details.heard),
@@ -168,7 +185,7 @@ def read(bodies: Bodies) -> ViewRows:
         active=unpack(details.active),
         scroll=unpack(details.scroll),
         measured=unpack(details.measured),
-        heat=unpack(details.heat).reshape(-1, PARTS),
+        heat=numbers_in(details.heat).reshape(-1, PARTS),
     )
 
 
@@ -177,8 +194,9 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     viewed = _read_viewed(bodies["viewed"])
     if page not in viewed.pages:
         return np.zeros(0, np.int64)
-    is_there: npt.NDArray[np.bool_] = unpack(viewed.places) == viewed.pages.index(page)
-    return unpack(viewed.visits)[is_there]
+    n, counts = viewed.pages.index(page), unpack(viewed.counts)
+    begin = int(counts[:n].sum())
+    return unpack(viewed.visits)[begin : begin + int(counts[n])]
 
 
 def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: Numbers) -> Views:
@@ -190,54 +208,52 @@ def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: N
         people: the visitors, as of `days.Visits`.
         who: of each visit, the same.
     """
-    mine = np.flatnonzero(kept[rows.visits])
-    places, visible, active = rows.places[mine], rows.visible[mine], rows.active[mine]
-    viewed = np.flatnonzero(np.bincount(places, minlength=len(rows.pages)))
-    new = np.full(len(rows.pages), -1)
-    new[viewed] = np.arange(len(viewed))
-    places = new[places]
+    mine = kept[rows.visits]
+    views, visible, active = (_by_page(rows, column) for column in (mine, rows.visible * mine, rows.active * mine))
+    viewed = np.flatnonzero(views)
+    places = np.repeat(np.cumsum(views > 0) - 1, rows.counts)
+    heat = _heat(rows, mine, places)
+    titles, places = _titles(rows, mine), places[mine]
     return Views(
-        titles=dict(zip((rows.pages[n] for n in viewed.tolist()), _titles(rows, mine, places, len(viewed)), strict=True)),
+        titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
         places=np.arange(len(viewed)),
-        sums=np.stack([_added(places, column, len(viewed)) for column in (None, visible, active)], axis=1),
-        bins=tuple(count_keys(keys) for keys in bins_of(places, visible, active, rows.scroll[mine])),
+        sums=np.stack([views, visible, active], axis=1)[viewed],
+        bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[mine], rows.active[mine], rows.scroll[mine])),
         people=people,
         seen=(places, who[rows.visits[mine]]),
-        heat=_heat(rows, kept, new, len(viewed)),
+        heat=heat,
     )
 
 
-def _added(places: Numbers, column: Numbers | None, count: int) -> Numbers:
-    """Add numbers up by place; they are far too small for a float to be off."""
-    return np.bincount(places, column, count).astype(np.int64)
+def _by_page(rows: ViewRows, column: npt.NDArray[Any], how: np.ufunc = np.add) -> Numbers:
+    found: Numbers = how.reduceat(column, np.cumsum(rows.counts) - rows.counts, dtype=np.int64)
+    return found
 
 
-def _titles(rows: ViewRows, mine: Numbers, places: Numbers, count: int) -> list[Title | None]:
+def _titles(rows: ViewRows, mine: npt.NDArray[np.bool_]) -> list[Title | None]:
     """Tell the title of each page that was heard last, and when; of several at once the last in order."""
     bits = len(rows.titles).bit_length()
-    latest = np.full(count, -1)
-    has_one = np.flatnonzero(rows.titled[mine])
-    np.maximum.at(latest, places[has_one], rows.heard[mine][has_one] << bits | rows.titled[mine][has_one])
+    latest = _by_page(rows, np.where(mine & (rows.titled > 0), rows.heard << bits | rows.titled, -1), np.maximum)
     return [None if one < 0 else (rows.since + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
 
 
-def _heat(rows: ViewRows, kept: npt.NDArray[np.bool_], new: Numbers, count: int) -> tuple[Numbers, Numbers]:
+def _heat(rows: ViewRows, mine: npt.NDArray[np.bool_], places: Numbers) -> tuple[Numbers, Numbers]:
     """Add up by page what was measured, as `core.heat.read_heat` reads it."""
-    of = kept[rows.visits[rows.measured]]
-    at = rows.measured[of]
-    spans = _shared(rows.heat[of] * 1_000, rows.visible[at])
-    places = new[rows.places[at]]
-    sums = np.stack([_added(places, column, count) for column in spans.T], axis=1)
-    measured = np.flatnonzero(np.bincount(places, minlength=count))
-    return measured, sums[measured]
+    of = mine[rows.measured]
+    at, seconds = rows.measured[of], rows.heat[of]
+    on, visible = places[at], rows.visible[at]
+    is_more = seconds.sum(axis=1, dtype=np.int64) * 1_000 > visible
+    begins = np.flatnonzero(np.diff(on, prepend=-1))
+    measured = on[begins]
+    sums = np.add.reduceat(seconds * ~is_more[:, None], begins, dtype=np.int64) * 1_000
+    np.add.at(sums, np.searchsorted(measured, on[is_more]), _shared(seconds[is_more].astype(np.int64) * 1_000, visible[is_more]))
+    return measured, sums
 
 
 def _shared(spans: Numbers, visible: Numbers) -> Numbers:
     """Scale spans down whose sum is more than the visible time."""
     total = spans.sum(axis=1)
-    for n in np.flatnonzero((total > visible) & (np.maximum(spans.max(axis=1, initial=0), visible) >= _LONGEST)).tolist():
-        spans[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
-        total[n] = 0
-    is_more = (total > visible)[:, None]
-    shared: Numbers = spans * np.where(is_more, visible[:, None], 1) // np.where(is_more, total[:, None], 1)
+    shared: Numbers = spans * visible[:, None] // total[:, None]
+    for n in np.flatnonzero(np.maximum(spans.max(axis=1, initial=0), visible) >= _LONGEST).tolist():
+        shared[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
     return shared
