@@ -108,10 +108,12 @@ def _by_person(who: npt.NDArray[Any], starts: Numbers, ends: Numbers) -> tuple[N
 
 def _counted(starts: Numbers, ends: Numbers, most: int) -> Crowd:
     """Count along the instants at which somebody comes or goes; at one instant all who go are first."""
-    edges = np.concatenate([2 * starts + 1, 2 * ends])
-    edges.sort()
-    counts = np.cumsum(2 * (edges & 1) - 1)
-    at = edges >> 1
+    starts, ends = np.sort(starts, kind="stable"), np.sort(ends)  # starts are in order almost, which makes this fast
+    comes = np.zeros(2 * len(starts), np.bool_)
+    comes[np.arange(len(starts)) + np.searchsorted(ends, starts, side="right")] = True
+    at = np.empty(len(comes), np.int64)
+    at[comes], at[~comes] = starts, ends
+    counts = np.cumsum(np.where(comes, np.int8(1), np.int8(-1)), dtype=np.int32)
     is_step = np.append(at[1:] != at[:-1], True)  # the last one is
     at, counts = at[is_step], counts[is_step]
     peak = int(counts.argmax())
