@@ -163,7 +163,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         if mine.all():
             return visits, twice
         places = np.cumsum(mine) - 1
-        return chosen(visits, mine), places[twice[mine[twice]]]
+        return chosen(visits, np.flatnonzero(mine)), places[twice[mine[twice]]]
 
     def _views(self, begin: int, body: Bodies) -> page_days.Views:
         """Add up the views of the visits that are wanted."""

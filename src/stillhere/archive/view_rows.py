@@ -209,18 +209,19 @@ def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: N
         who: of each visit, the same.
     """
     mine = kept[rows.visits]
+    at = np.flatnonzero(mine)  # to take by places is ten times as fast as by a mask that nobody can foresee
     views, visible, active = (_by_page(rows, column) for column in (mine, rows.visible * mine, rows.active * mine))
     viewed = np.flatnonzero(views)
     places = np.repeat(np.cumsum(views > 0) - 1, rows.counts)
     heat = _heat(rows, mine, places)
-    titles, places = _titles(rows, mine), places[mine]
+    titles, places = _titles(rows, mine), places[at]
     return Views(
         titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
         places=np.arange(len(viewed)),
         sums=np.stack([views, visible, active], axis=1)[viewed],
-        bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[mine], rows.active[mine], rows.scroll[mine])),
+        bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[at], rows.active[at], rows.scroll[at])),
         people=people,
-        seen=(places, who[rows.visits[mine]]),
+        seen=(places, who[rows.visits[at]]),
         heat=heat,
     )
 
@@ -233,13 +234,13 @@ def _by_page(rows: ViewRows, column: npt.NDArray[Any], how: np.ufunc = np.add) -
 def _titles(rows: ViewRows, mine: npt.NDArray[np.bool_]) -> list[Title | None]:
     """Tell the title of each page that was heard last, and when; of several at once the last in order."""
     bits = len(rows.titles).bit_length()
-    latest = _by_page(rows, np.where(mine & (rows.titled > 0), rows.heard << bits | rows.titled, -1), np.maximum)
-    return [None if one < 0 else (rows.since + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
+    latest = _by_page(rows, (rows.heard << bits | rows.titled) * (mine & (rows.titled > 0)), np.maximum)
+    return [None if one == 0 else (rows.since + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
 
 
 def _heat(rows: ViewRows, mine: npt.NDArray[np.bool_], places: Numbers) -> tuple[Numbers, Numbers]:
     """Add up by page what was measured, as `core.heat.read_heat` reads it."""
-    of = mine[rows.measured]
+    of = np.flatnonzero(mine[rows.measured])
     at, seconds = rows.measured[of], rows.heat[of]
     on, visible = places[at], rows.visible[at]
     is_more = seconds.sum(axis=1, dtype=np.int64) * 1_000 > visible
