@@ -91,15 +91,15 @@ def test_a_visit_of_three_days() -> None:
 
 
 def test_pages_add_up_over_views() -> None:
-    """Sums of the views, the newest title, people once, heat by twentieth; a view without a page is no page's."""
+    """Sums of the views, the latest visit's title, not an old tab's, people once, heat by twentieth; a view without a page is no page's."""
     heat = ".".join(["2", "1", *["0"] * 18])
     found = pages(
         [
-            Reading("/a", "Old", "x", 1, 3_000, 10, 20.0, heat),
-            Reading("/a", "New", "x", 2, 1_000, 20, 40.0, None),
-            Reading("/a", None, "y", 3, 6_000, 30, 60.5, heat),
-            Reading("/b", None, "y", 3, 5, 5, 5.0, None),
-            Reading(None, None, "y", 3, 5, 5, 5.0, heat),
+            Reading("/a", "Old", "x", 1, 9, 3_000, 10, 20.0, heat),
+            Reading("/a", "New", "x", 2, 3, 1_000, 20, 40.0, None),
+            Reading("/a", None, "y", 2, 3, 6_000, 30, 60.5, heat),
+            Reading("/b", None, "y", 2, 3, 5, 5, 5.0, None),
+            Reading(None, None, "y", 2, 3, 5, 5, 5.0, heat),
         ]
     )
     first, second = found
@@ -113,5 +113,5 @@ def test_pages_add_up_over_views() -> None:
 @pytest.mark.parametrize("page", ["/a", "/", "/%C3%BC/\N{SNOWMAN}", "/a.b.c"])
 def test_a_list_of_pages_goes_on_after_the_page_that_gave_the_cursor(page: str) -> None:
     """A page's cursor is its visible time and its path, whatever signs are in the path."""
-    (found,) = pages([Reading(page, None, "x", 1, 3_000, 10, 20.0, None), Reading(page, None, "y", 2, 4_000, 10, 20.0, None)])
+    (found,) = pages([Reading(page, None, "x", 1, 1, 3_000, 10, 20.0, None), Reading(page, None, "y", 2, 2, 4_000, 10, 20.0, None)])
     assert read_named_cursor(found.cursor) == (7_000, page)

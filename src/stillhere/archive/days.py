@@ -119,12 +119,13 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     places = np.zeros(len(visits), np.int64)
     places[order] = np.arange(len(visits))
     check, visits = check_of(visits, views), [visits[n] for n in order]
-    stays, rows = visits_of([Stay(*visit[:5]) for visit in visits]), view_rows.rows_of(views, places)
+    stays = visits_of([Stay(*visit[:5]) for visit in visits])
+    rows = view_rows.rows_of(views, places, stays.starts)
     people = _people([visit.subject for visit in visits], stays, np.array([visit.counts for visit in visits], np.int64))
     if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
         return None
     flags = flags_of(visits)
-    counted = view_rows.views_in(rows, flags & (INTERNAL | EXCLUDED) == 0, stays.people, stays.who)
+    counted = view_rows.views_in(begin, rows, flags & (INTERNAL | EXCLUDED) == 0, stays)
     narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
     return narrowing | _written(begin, check, stays, people, counted)
 

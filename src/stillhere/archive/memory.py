@@ -70,10 +70,11 @@ class MemorySource:
 
     async def readings(self, asked: Asked) -> list[Reading]:
         """See `ArchiveSource.readings`."""
-        return [
-            Reading(view.page, view.title, visit.subject, view.last_seen_at, view.visible_ms, view.active_ms, view.scroll_pct, view.heat)
-            for visit, view in self._chosen_views(asked)
-        ]
+        found = []
+        for visit, view in self._chosen_views(asked):
+            told = (view.page, view.title, visit.subject, visit.started_at, view.last_seen_at)
+            found.append(Reading(*told, view.visible_ms, view.active_ms, view.scroll_pct, view.heat))
+        return found
 
     async def span(self, asked: Asked, question: str) -> Span | None:  # noqa: ARG002  # nothing is summarised here
         """See `ArchiveSource.span`."""

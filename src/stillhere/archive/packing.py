@@ -76,31 +76,31 @@ def merged(parts: Sequence[Hashes]) -> tuple[Hashes, list[Numbers]]:
     return together, [np.searchsorted(together, part) for part in parts]
 
 
-def distinct_by_group(groups: Numbers, members: Numbers, count: int, most: int) -> tuple[Numbers, Numbers]:
+def distinct_by_group(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> tuple[Numbers, Numbers]:
     """Leave out the members that a group has already, and put the rest in order of the groups, and of themselves.
 
     Args:
-        groups: for each member its group, from 0.
-        members: numbers, from 0.
+        pieces: of each member its group, and its own number, both from 0.
         count: how many groups there are.
         most: how many members there could be.
     """
-    in_order: tuple[Numbers, Numbers] = np.divmod(_distinct(groups * most + members, count * most), max(1, most))
+    in_order: tuple[Numbers, Numbers] = np.divmod(_distinct(pieces, count, most), max(1, most))
     return in_order
 
 
-def count_by_group(groups: Numbers, members: Numbers, count: int, most: int) -> Numbers:
+def count_by_group(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> Numbers:
     """Count the distinct members of each group; see `distinct_by_group`."""
-    found = _distinct(groups * most + members, count * most)
+    found = _distinct(pieces, count, most)
     return np.diff(np.searchsorted(found, np.arange(count + 1) * most))
 
 
-def _distinct(keys: Numbers, room: int) -> Numbers:
-    """Leave out the keys that are there already, and put the rest in order; all are less than `room`."""
-    if room > _ROOMY * len(keys):
-        return np.unique(keys)
-    is_there = np.zeros(room, np.bool_)
-    is_there[keys] = True
+def _distinct(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> Numbers:
+    """Tell each group and member once, as one number, in order."""
+    if count * most > _ROOMY * sum(len(members) for _, members in pieces):
+        return np.unique(np.concatenate([groups * most + members for groups, members in pieces]))
+    is_there = np.zeros(count * most, np.bool_)
+    for groups, members in pieces:
+        is_there[groups * most + members] = True
     return np.flatnonzero(is_there)
 
 

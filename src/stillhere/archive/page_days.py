@@ -27,18 +27,19 @@ _BITS: Final = 10
 
 _BIN: Final = (1 << _BITS) - 1
 
-Title = tuple[int, str]
+Title = tuple[int, int, str]
+"""When the visit began that told a title, or the day or block; when it was heard of last, if that is known; and the title."""
 
 
 class Views(msgspec.Struct, frozen=True):
     """Views by page, added up or not.
 
     Attributes:
-        titles: of each page, in the order of their places, the latest title and when it was heard.
+        titles: of each page, in the order of their places, the latest title.
         places, sums: rows of number, visible and active time, and of which page each is.
         bins: keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll.
         people: the visitors, hashed and sorted.
-        seen: of which page, and the places among those of who saw it.
+        seen: of which page, and the places among those of who saw it; in several pieces.
         heat: rows of twenty sums, and of which page.
     """
 
@@ -47,7 +48,7 @@ class Views(msgspec.Struct, frozen=True):
     sums: Numbers
     bins: tuple[tuple[Numbers, Numbers], ...]
     people: Hashes
-    seen: tuple[Numbers, Numbers]
+    seen: list[tuple[Numbers, Numbers]]
     heat: tuple[Numbers, Numbers]
 
 
@@ -66,26 +67,26 @@ _packed: Final = msgspec.msgpack.Decoder(_Packed)
 
 def views_of(readings: Sequence[Reading]) -> Views:
     """Put views that no day has side by side; those that name no page are left out."""
-    rows = [(page, title, at, heat, visible) for page, title, _, at, visible, _, _, heat in readings if page is not None]
+    rows = [(one.page, one) for one in readings if one.page is not None]
     places: dict[str, int] = {}
-    of = np.array([places.setdefault(row[0], len(places)) for row in rows], np.int64)
+    of = np.array([places.setdefault(page, len(places)) for page, _ in rows], np.int64)
     titles: dict[str, Title | None] = dict.fromkeys(places)
-    for page, title, at, _, _ in rows:
-        if title is not None:
-            titles[page] = max(titles[page] or (at, title), (at, title))
-    named = [one for one in readings if one[0] is not None]
-    visible, active = (np.array([one[n] for one in named], np.int64) for n in (4, 5))
-    scroll = scrolls([one[6] for one in named])
-    people, who = np.unique(numbers_of([one[2] for one in named]), return_inverse=True)
+    for page, one in rows:
+        if one.title is not None:
+            told = (one.started_at, one.last_seen_at, one.title)
+            titles[page] = max(titles[page] or told, told)
+    visible, active = (np.array(column, np.int64) for column in ([one.visible_ms for _, one in rows], [one.active_ms for _, one in rows]))
+    scroll = scrolls([one.scroll_pct for _, one in rows])
+    people, who = np.unique(numbers_of([one.subject for _, one in rows]), return_inverse=True)
     ones = np.ones_like(of)
-    measured = [(places[page], heat) for page, _, _, text, spent in rows if text is not None and (heat := read_heat(text, spent))]
+    measured = [(places[page], heat) for page, one in rows if (heat := read_heat(one.heat, one.visible_ms))]
     return Views(
         titles=titles,
         places=of,
         sums=np.stack([ones, visible, active], axis=1),
         bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
         people=people,
-        seen=(of, who),
+        seen=[(of, who)],
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
     )
 
@@ -116,7 +117,7 @@ def _middle(bins: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 def write(views: Views) -> bytes:
     """Add views up by page, and write that for keeping; the visitors are kept elsewhere."""
     count = len(views.titles)
-    seen_on, seen = distinct_by_group(*views.seen, count, len(views.people))
+    seen_on, seen = distinct_by_group(views.seen, count, len(views.people))
     heat = _sums(*views.heat, count)
     measured = np.unique(views.heat[0])
     return msgspec.msgpack.encode(
@@ -140,7 +141,7 @@ def read(body: bytes, people: Hashes) -> Views:
         sums=unpack(found.sums).reshape(-1, 3),
         bins=tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins),
         people=people,
-        seen=(np.repeat(places, unpack(found.seen[0])), unpack(found.seen[1])),
+        seen=[(np.repeat(places, unpack(found.seen[0])), unpack(found.seen[1]))],
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
 
@@ -165,10 +166,7 @@ def together(parts: Sequence[Views]) -> Views:
             for n in range(3)
         ),
         people=people,
-        seen=(
-            np.concatenate([at[part.seen[0]] for at, part in moved]),
-            np.concatenate([who[part.seen[1]] for who, part in zip(whose, parts, strict=True)]),
-        ),
+        seen=[(at[on], who[by]) for (at, part), who in zip(moved, whose, strict=True) for on, by in part.seen],
         heat=(np.concatenate([at[part.heat[0]] for at, part in moved]), np.concatenate([part.heat[1] for part in parts])),
     )
 
@@ -185,12 +183,12 @@ def pages(views: Views) -> list[PageTotals]:
     sums = _sums(views.places, views.sums, count)
     visible, active = (_quartiles(bins, sums[:, 0], _middle) for bins in views.bins[:2])
     scroll = _quartiles(views.bins[2], sums[:, 0], lambda bins: bins.astype(np.float64))
-    visitors = count_by_group(*views.seen, count, len(views.people))
+    visitors = count_by_group(views.seen, count, len(views.people))
     heat, measured = _sums(*views.heat, count), set(views.heat[0].tolist())
     return [
         PageTotals(
             page=page,
-            title=None if title is None else title[1],
+            title=None if title is None else title[2],
             views=int(sums[n, 0]),
             visitors=int(visitors[n]),
             visible=_spread(visible[n], int(sums[n, 1])),

@@ -90,11 +90,12 @@ class Stay(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What is counted of a view; a tuple, for there are many."""
+    """What is counted of a view; a tuple, for there are many. `started_at` is its visit's."""
 
     page: str | None
     title: str | None
     subject: str
+    started_at: int
     last_seen_at: int
     visible_ms: int
     active_ms: int

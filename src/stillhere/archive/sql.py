@@ -197,8 +197,8 @@ def _stays() -> Select[Any]:
 
 def readings_query(asked: Asked) -> Select[Any]:
     """Read what is counted of views, without the filter's conditions on their visits."""
-    counted = (views.c.page, views.c.title, visits.c.subject, views.c.last_seen_at, views.c.visible_ms, views.c.active_ms)
-    query = select(*counted, views.c.scroll_pct, views.c.heat).select_from(visits)
+    titled = (views.c.page, views.c.title, visits.c.subject, visits.c.started_at, views.c.last_seen_at)
+    query = select(*titled, views.c.visible_ms, views.c.active_ms, views.c.scroll_pct, views.c.heat).select_from(visits)
     theirs = (views.c.handle == visits.c.handle) & (views.c.visit == visits.c.number)
     page = asked.wanted.page
     if page is None:

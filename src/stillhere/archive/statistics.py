@@ -74,7 +74,7 @@ class PageTotals(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         page: path of the page.
-        title: the one heard of last, or None.
+        title: what it was called last in the latest visit that told, or None.
         views: how many.
         visitors: of how many people.
         visible, active: quartiles and sums over the views.
@@ -205,21 +205,21 @@ def pages(readings: Iterable[Reading]) -> list[PageTotals]:
 
 
 def _page(page: str, readings: Sequence[Reading]) -> PageTotals:
-    titled = [(reading[3], reading[1]) for reading in readings if reading[1] is not None]
+    titled = [(reading[3], reading[4], reading[1]) for reading in readings if reading[1] is not None]
     return PageTotals(
         page=page,
-        title=max(titled)[1] if titled else None,
+        title=max(titled)[2] if titled else None,
         views=len(readings),
         visitors=len({reading[2] for reading in readings}),
-        visible=spread([reading[4] for reading in readings]),
-        active=spread([reading[5] for reading in readings]),
-        scroll=quartiles([float(reading[6]) for reading in readings]),
+        visible=spread([reading[5] for reading in readings]),
+        active=spread([reading[6] for reading in readings]),
+        scroll=quartiles([float(reading[7]) for reading in readings]),
         heat=_heat(readings),
     )
 
 
 def _heat(readings: Sequence[Reading]) -> list[int] | None:
-    measured = [heat for reading in readings if reading[7] is not None and (heat := read_heat(reading[7], reading[4]))]
+    measured = [heat for reading in readings if reading[8] is not None and (heat := read_heat(reading[8], reading[5]))]
     return [sum(part) for part in zip(*measured, strict=True)] if measured else None
 
 

@@ -137,7 +137,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         at = np.searchsorted(edges, found.starts, side="right") - 1
         inside = (at >= 0) & (at < len(wanted))
         at, count = at[inside], len(wanted)
-        visitors = count_by_group(at, found.who[inside], count, len(found.people))
+        visitors = count_by_group([(at, found.who[inside])], count, len(found.people))
         sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
         return [
             Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
@@ -168,7 +168,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     def _views(self, begin: int, body: Bodies) -> page_days.Views:
         """Add up the views of the visits that are wanted."""
         visits = read_visits(begin, body)
-        return views_in(read(body), kept(self.asked, visits.visible, body), visits.people, visits.who)
+        return views_in(begin, read(body), kept(self.asked, visits.visible, body), visits)
 
 
 def _of_some(names: Sequence[str], parts: Sequence[Visits], stays: Sequence[Stay]) -> list[Stay]:

@@ -12,13 +12,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from stillhere.archive.packing import NOTHING, Bodies, Hashes, Numbers, count_keys, numbers_in, pack, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Numbers, count_keys, numbers_in, pack, unpack
 from stillhere.archive.page_days import Title, Views, bins_of, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stillhere.archive.days import Visits
     from stillhere.archive.records import DayView
 
 MOST_TITLES: Final = 50_000
@@ -40,9 +41,7 @@ class _Details(msgspec.Struct, frozen=True, array_like=True):
     """What else there is of those views; see `ViewRows`."""
 
     titles: list[str]
-    since: int
     titled: bytes
-    heard: bytes
     visible: bytes
     active: bytes
     scroll: bytes
@@ -55,15 +54,13 @@ _read_details: Final = msgspec.msgpack.Decoder(_Details).decode
 
 
 class ViewRows(msgspec.Struct, frozen=True):
-    """Views side by side, in order of their pages.
+    """Views side by side, in order of their pages; those of a page in order of their visits, and of when they were heard of last.
 
     Attributes:
-        pages, titles: names; titles in order.
+        pages, titles: names.
         counts: how many views each page has.
         visits: of each view the place of its visit.
         titled: the place of its title, counted from 1; 0 for none.
-        since: the earliest instant at which one was heard of last; what arrives late may be of the day before.
-        heard: how long after that each was.
         visible, active, scroll: as of `Reading`; scroll in whole per cent.
         measured: which views measured their reading, in order.
         heat: of each of those twenty numbers, in seconds, as the browser told them.
@@ -74,8 +71,6 @@ class ViewRows(msgspec.Struct, frozen=True):
     counts: Numbers
     visits: Numbers
     titled: Numbers
-    since: int
-    heard: Numbers
     visible: Numbers
     active: Numbers
     scroll: Numbers
@@ -83,16 +78,18 @@ class ViewRows(msgspec.Struct, frozen=True):
     heat: npt.NDArray[Any]
 
 
-def rows_of(views: Sequence[DayView], places: Numbers) -> ViewRows:
+def rows_of(views: Sequence[DayView], places: Numbers, starts: Numbers) -> ViewRows:
     """Put views side by side.
 
     Args:
         views: the views.
         places: for the place that they tell of their visit, the place that it has.
+        starts: when each visit began, in order.
     """
+    began = starts[places].tolist()
     pages = {page: n for n, page in enumerate(dict.fromkeys(view.page for view in views))}
-    views = sorted(views, key=lambda view: pages[view.page])
-    titles = sorted({view.title for view in views if view.title is not None})
+    views = sorted(views, key=lambda view: (pages[view.page], began[view.visit], view.last_seen_at, view.title or ""))
+    titles = list(dict.fromkeys(view.title for view in views if view.title is not None))
     title_of = {title: n for n, title in enumerate(titles, 1)}
     heat = [(n, seconds) for n, view in enumerate(views) if (seconds := read_seconds(view.heat))]
     return ViewRows(
@@ -101,8 +98,6 @@ def rows_of(views: Sequence[DayView], places: Numbers) -> ViewRows:
         counts=np.bincount(_numbers([pages[view.page] for view in views]), minlength=len(pages)),
         visits=places[_numbers([view.visit for view in views])],
         titled=_numbers([0 if view.title is None else title_of[view.title] for view in views]),
-        since=(since := min((view.last_seen_at for view in views), default=0)),
-        heard=_numbers([view.last_seen_at - since for view in views]),
         visible=_numbers([view.visible_ms for view in views]),
         active=_numbers([view.active_ms for view in views]),
         scroll=scrolls([view.scroll_pct for view in views]),
@@ -122,16 +117,15 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
         parts: of each day. If one has pages and visits only, so does what is made of them.
         visits: how many visits each has.
     """
-    since = min((part.since for part in parts if len(part.heard)), default=0)
     pages: dict[str, int] = {}
     moved = [np.repeat(_numbers([pages.setdefault(page, len(pages)) for page in part.pages]), part.counts) for part in parts]
-    titles = sorted({title for part in parts for title in part.titles})
+    titles = list(dict.fromkeys(title for part in parts for title in part.titles))
     title_of = {title: n for n, title in enumerate(titles, 1)}
     new = [_numbers([0, *(title_of[title] for title in part.titles)]) for part in parts]
     places = np.concatenate(moved)
     order = np.argsort(places, kind="stable")
     measured, heat = _moved(parts, order)
-    is_whole = all(len(part.heard) == len(part.visits) for part in parts)
+    is_whole = all(len(part.visible) == len(part.visits) for part in parts)
 
     def in_order(columns: Iterable[Numbers]) -> Numbers:
         return np.concatenate(list(columns))[order] if is_whole else np.zeros(0, np.int64)
@@ -142,8 +136,6 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
         counts=np.bincount(places, minlength=len(pages)),
         visits=np.concatenate([part.visits + n for part, n in zip(parts, accumulate(visits, initial=0), strict=False)])[order],
         titled=in_order(at[part.titled] for at, part in zip(new, parts, strict=True)),
-        since=since,
-        heard=in_order(part.heard + (part.since - since) for part in parts),
         visible=in_order(part.visible for part in parts),
         active=in_order(part.active for part in parts),
         scroll=in_order(part.scroll for part in parts),
@@ -163,24 +155,22 @@ def _moved(parts: Sequence[ViewRows], order: Numbers) -> tuple[Numbers, npt.NDAr
 def write(rows: ViewRows) -> Bodies:
     """Write the parts `viewed` and `views`; without the latter if there are too many titles."""
     viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.counts), pack(rows.visits)))}
-    if len(rows.heard) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
+    if len(rows.visible) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
         return viewed
-    columns = (rows.titled, rows.heard, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
-    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, rows.since, *map(pack, columns)))}
+    columns = (rows.titled, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
+    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(pack, columns)))}
 
 
 def read(bodies: Bodies) -> ViewRows:
     """Read them; where `views` is missing, pages and visits only."""
     viewed = _read_viewed(bodies["viewed"])
-    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], 0, *[NOTHING] * 7)
+    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], *[NOTHING] * 6)
     return ViewRows(
         pages=viewed.pages,
         titles=details.titles,
         counts=unpack(viewed.counts),
         visits=unpack(viewed.visits),
         titled=unpack(details.titled),
-        since=details.since,
-        heard=unpack(details.heard),
         visible=unpack(details.visible),
         active=unpack(details.active),
         scroll=unpack(details.scroll),
@@ -199,14 +189,14 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     return unpack(viewed.visits)[begin : begin + int(counts[n])]
 
 
-def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: Numbers) -> Views:
+def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Visits) -> Views:
     """Add the views of some visits up by page.
 
     Args:
-        rows: all views.
+        begin: the day's or block's first instant.
+        rows: all its views.
         kept: which visits.
-        people: the visitors, as of `days.Visits`.
-        who: of each visit, the same.
+        visits: all of them; only who they are is looked at.
     """
     mine = kept[rows.visits]
     at = np.flatnonzero(mine)  # to take by places is ten times as fast as by a mask that nobody can foresee
@@ -214,14 +204,14 @@ def views_in(rows: ViewRows, kept: npt.NDArray[np.bool_], people: Hashes, who: N
     viewed = np.flatnonzero(views)
     places = np.repeat(np.cumsum(views > 0) - 1, rows.counts)
     heat = _heat(rows, mine, places)
-    titles, places = _titles(rows, mine), places[at]
+    titles, places = _titles(begin, rows, mine), places[at]
     return Views(
         titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
         places=np.arange(len(viewed)),
         sums=np.stack([views, visible, active], axis=1)[viewed],
         bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[at], rows.active[at], rows.scroll[at])),
-        people=people,
-        seen=(places, who[rows.visits[at]]),
+        people=visits.people,
+        seen=[(places, visits.who[rows.visits[at]])],
         heat=heat,
     )
 
@@ -231,11 +221,10 @@ def _by_page(rows: ViewRows, column: npt.NDArray[Any], how: np.ufunc = np.add) -
     return found
 
 
-def _titles(rows: ViewRows, mine: npt.NDArray[np.bool_]) -> list[Title | None]:
-    """Tell the title of each page that was heard last, and when; of several at once the last in order."""
-    bits = len(rows.titles).bit_length()
-    latest = _by_page(rows, (rows.heard << bits | rows.titled) * (mine & (rows.titled > 0)), np.maximum)
-    return [None if one == 0 else (rows.since + (one >> bits), rows.titles[(one & (1 << bits) - 1) - 1]) for one in latest.tolist()]
+def _titles(begin: int, rows: ViewRows, mine: npt.NDArray[np.bool_]) -> list[Title | None]:
+    """Tell the last title of each page."""
+    latest = _by_page(rows, np.arange(1, len(mine) + 1) * (mine & (rows.titled > 0)), np.maximum)
+    return [(begin, 0, rows.titles[rows.titled[one - 1] - 1]) if one else None for one in latest.tolist()]
 
 
 def _heat(rows: ViewRows, mine: npt.NDArray[np.bool_], places: Numbers) -> tuple[Numbers, Numbers]:
