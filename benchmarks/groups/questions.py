@@ -45,6 +45,7 @@ FILTERS: Final = {
     "30 days, signed out": replace(MONTH, ended_by=("signed_out",)),
     "30 days, verified": replace(MONTH, verified=True),
     "all, signed out": VisitFilter(ended_by=("signed_out",)),
+    "all, verified": VisitFilter(verified=True),
     "all of a visitor": VisitFilter(visitor="visitor7@fund.example"),
 }
 
