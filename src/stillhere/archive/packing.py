@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -52,16 +54,21 @@ def pack(numbers: npt.NDArray[Any]) -> bytes:
 
 def unpack(body: bytes) -> Numbers:
     """Read what `pack` wrote."""
-    return numbers_in(body).astype(np.int64)
+    return _read(body).astype(np.int64)
 
 
 def unpack_hashes(body: bytes) -> Hashes:
     """Read hashes that `pack` wrote."""
-    return numbers_in(body).astype(np.uint64, copy=False)
+    return _read(body).astype(np.uint64, copy=False)
 
 
-def numbers_in(body: bytes) -> npt.NDArray[Any]:
-    """Read what `pack` wrote where it lies, in no more bytes: for very many."""
+def unpack_narrow(body: bytes) -> npt.NDArray[Any]:
+    """Read very many numbers that `pack` wrote, where they lie if each takes less than eight bytes: what is made of them needs more."""
+    found = _read(body)
+    return found.astype(np.int64) if found.itemsize == _WIDTHS[-1] else found
+
+
+def _read(body: bytes) -> npt.NDArray[Any]:
     return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
 
 
@@ -76,31 +83,44 @@ def merged(parts: Sequence[Hashes]) -> tuple[Hashes, list[Numbers]]:
     return together, [np.searchsorted(together, part) for part in parts]
 
 
-def distinct_by_group(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> tuple[Numbers, Numbers]:
+class Members(msgspec.Struct, frozen=True):
+    """Members of groups, each once or more often.
+
+    Attributes:
+        pieces: makes the numbers of groups and of members, from 0, side by side, some at a time: to hold all takes longer.
+        count: how many members there are.
+    """
+
+    pieces: Callable[[], Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]]
+    count: int
+
+
+def distinct_by_group(members: Members, count: int, most: int) -> tuple[Numbers, Numbers]:
     """Leave out the members that a group has already, and put the rest in order of the groups, and of themselves.
 
     Args:
-        pieces: of each member its group, and its own number, both from 0.
+        members: see there.
         count: how many groups there are.
         most: how many members there could be.
     """
-    in_order: tuple[Numbers, Numbers] = np.divmod(_distinct(pieces, count, most), max(1, most))
+    in_order: tuple[Numbers, Numbers] = np.divmod(_distinct(members, count, most), max(1, most))
     return in_order
 
 
-def count_by_group(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> Numbers:
+def count_by_group(members: Members, count: int, most: int) -> Numbers:
     """Count the distinct members of each group; see `distinct_by_group`."""
-    found = _distinct(pieces, count, most)
+    found = _distinct(members, count, most)
     return np.diff(np.searchsorted(found, np.arange(count + 1) * most))
 
 
-def _distinct(pieces: Sequence[tuple[Numbers, Numbers]], count: int, most: int) -> Numbers:
+def _distinct(members: Members, count: int, most: int) -> Numbers:
     """Tell each group and member once, as one number, in order."""
-    if count * most > _ROOMY * sum(len(members) for _, members in pieces):
-        return np.unique(np.concatenate([groups * most + members for groups, members in pieces]))
+    keys = (groups.astype(np.int64, copy=False) * most + numbers for groups, numbers in members.pieces())
+    if count * most > _ROOMY * members.count:
+        return np.unique(np.concatenate(list(keys)))
     is_there = np.zeros(count * most, np.bool_)
-    for groups, members in pieces:
-        is_there[groups * most + members] = True
+    for some in keys:
+        is_there[some] = True
     return np.flatnonzero(is_there)
 
 

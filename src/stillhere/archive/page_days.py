@@ -1,31 +1,49 @@
-"""Pages of summarised days. Their quartiles come from histograms whose bins are 4 % wide: off by at most 2 %. Pure; spans are ms."""
+"""Pages of summarised days. Their quartiles come from histograms whose bins are 3 % wide: off by at most 1.6 %. Pure; spans are ms."""
 
 from __future__ import annotations
 
-import math
 from itertools import starmap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import Hashes, Numbers, count_by_group, count_keys, distinct_by_group, merged, numbers_of, pack, unpack
+from stillhere.archive.packing import (
+    Hashes,
+    Members,
+    Numbers,
+    count_by_group,
+    count_keys,
+    distinct_by_group,
+    merged,
+    numbers_of,
+    pack,
+    unpack,
+    unpack_narrow,
+)
 from stillhere.archive.statistics import PageTotals, Quartiles, Spread
 from stillhere.core.heat import PARTS, read_heat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
     from stillhere.archive.records import Reading
 
-_WIDTH: Final = math.log(1.04)
+_FINE: Final = 5
+"""Bits of a span that tell its bin beside its highest: 32 bins as often as it doubles."""
 
 _BITS: Final = 10
 """Bits for the number of a bin."""
 
 _BIN: Final = (1 << _BITS) - 1
+
+_FRACTION: Final = 23
+"""Bits of a 32-bit float's fraction; its exponent is before them (IEEE 754)."""
+
+_ONE: Final = 127 << _FINE
+"""Those bits of 1.0 that tell its bin."""
 
 Title = tuple[int, int, str]
 """When the visit began that told a title, or the day or block; when it was heard of last, if that is known; and the title."""
@@ -39,7 +57,7 @@ class Views(msgspec.Struct, frozen=True):
         places, sums: rows of number, visible and active time, and of which page each is.
         bins: keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll.
         people: the visitors, hashed and sorted.
-        seen: of which page, and the places among those of who saw it; in several pieces.
+        seen: of which page, and the places among those of who saw it.
         heat: rows of twenty sums, and of which page.
     """
 
@@ -48,7 +66,7 @@ class Views(msgspec.Struct, frozen=True):
     sums: Numbers
     bins: tuple[tuple[Numbers, Numbers], ...]
     people: Hashes
-    seen: list[tuple[Numbers, Numbers]]
+    seen: Members
     heat: tuple[Numbers, Numbers]
 
 
@@ -86,7 +104,7 @@ def views_of(readings: Sequence[Reading]) -> Views:
         sums=np.stack([ones, visible, active], axis=1),
         bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
         people=people,
-        seen=[(of, who)],
+        seen=Members(lambda: [(of, who)], len(of)),
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
     )
 
@@ -100,18 +118,22 @@ def scrolls(depths: Sequence[float]) -> Numbers:
     return np.rint(np.clip(np.nan_to_num(np.array(depths, np.float64)), 0, 100)).astype(np.int64)
 
 
-def bins_of(places: Numbers, visible: Numbers, active: Numbers, scroll: Numbers) -> tuple[Numbers, ...]:
+def bins_of(places: Numbers, visible: npt.NDArray[Any], active: npt.NDArray[Any], scroll: npt.NDArray[Any]) -> tuple[Numbers, ...]:
     """Make the keys of `Views.bins` for views side by side."""
-    return tuple(places << _BITS | numbers for numbers in (_bins(visible), _bins(active), scroll))
+    begins = places << _BITS
+    return tuple(begins | numbers for numbers in (_bins(visible), _bins(active), scroll))
 
 
-def _bins(spans: Numbers) -> Numbers:
-    # Few bits are enough for a bin, and four times as fast.
-    return np.where(spans < 1, 0, 1 + (np.log(np.maximum(spans, 1).astype(np.float32)) * np.float32(1 / _WIDTH)).astype(np.int64))
+def _bins(spans: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Tell the bins of spans, 0 for none: a float's exponent and the first bits of its fraction, which are its logarithm almost."""
+    found: npt.NDArray[np.int32] = (spans.astype(np.float32).view(np.int32) >> _FRACTION - _FINE) - (_ONE - 1)
+    return np.clip(found, 0, _BIN, out=found)
 
 
-def _middle(bins: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.where(bins == 0, 0.0, np.exp((bins - 0.5) * _WIDTH))
+def _middle(bins: Numbers) -> npt.NDArray[np.float64]:
+    """Tell the middle of bins, in whole milliseconds: of spans below 64 the very span."""
+    exponents, fractions = np.divmod(bins - 1, 1 << _FINE)
+    return np.where(bins == 0, 0.0, np.floor(np.exp2(exponents) * (1 + (fractions + 0.5) / (1 << _FINE))))
 
 
 def write(views: Views) -> bytes:
@@ -134,14 +156,14 @@ def write(views: Views) -> bytes:
 def read(body: bytes, people: Hashes) -> Views:
     """Read what `write` wrote, with the visitors of the day or block."""
     found = _packed.decode(body)
-    places = np.arange(len(found.titles))
+    places, counts, who = np.arange(len(found.titles)), unpack(found.seen[0]), unpack_narrow(found.seen[1])
     return Views(
         titles=dict(found.titles),
         places=places,
         sums=unpack(found.sums).reshape(-1, 3),
         bins=tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins),
         people=people,
-        seen=[(np.repeat(places, unpack(found.seen[0])), unpack(found.seen[1]))],
+        seen=Members(lambda: [(np.repeat(places, counts), who)], len(who)),
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
 
@@ -157,6 +179,10 @@ def together(parts: Sequence[Views]) -> Views:
     new = [np.array([place_of[page] for page in part.titles], np.int64) for part in parts]
     moved = list(zip(new, parts, strict=True))
     people, whose = merged([part.people for part in parts])
+
+    def seen() -> Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        return ((at[on], who[by]) for (at, part), who in zip(moved, whose, strict=True) for on, by in part.seen.pieces())
+
     return Views(
         titles=titles,
         places=np.concatenate([at[part.places] for at, part in moved]),
@@ -166,7 +192,7 @@ def together(parts: Sequence[Views]) -> Views:
             for n in range(3)
         ),
         people=people,
-        seen=[(at[on], who[by]) for (at, part), who in zip(moved, whose, strict=True) for on, by in part.seen],
+        seen=Members(seen, sum(part.seen.count for part in parts)),
         heat=(np.concatenate([at[part.heat[0]] for at, part in moved]), np.concatenate([part.heat[1] for part in parts])),
     )
 

@@ -152,7 +152,7 @@ def _asked(day: int, internal: tuple[str, ...]) -> Asked:
 
 def _mark(internal: tuple[str, ...]) -> str:
     """Name the form of the summaries and a list of who does not count; what was summarised by another is of no use."""
-    return sha256("\n".join(("9", *internal)).encode()).hexdigest()[:16]
+    return sha256("\n".join(("10", *internal)).encode()).hexdigest()[:16]
 
 
 def _read(connection: Connection, parts: tuple[str, ...], mark: str, wanted: VisitFilter) -> dict[int, tuple[int, Bodies]]:

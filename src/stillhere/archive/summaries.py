@@ -13,7 +13,7 @@ from stillhere.archive.crowds import Presences, overlapping
 from stillhere.archive.days import Visits, chosen, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
 from stillhere.archive.leading import leading
 from stillhere.archive.narrowing import is_narrow, kept, needed
-from stillhere.archive.packing import NOTHING, Bodies, Numbers, count_by_group, numbers_of, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_by_group, numbers_of, unpack
 from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
 from stillhere.archive.view_rows import read, views_in
@@ -137,7 +137,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         at = np.searchsorted(edges, found.starts, side="right") - 1
         inside = (at >= 0) & (at < len(wanted))
         at, count = at[inside], len(wanted)
-        visitors = count_by_group([(at, found.who[inside])], count, len(found.people))
+        visitors = count_by_group(Members(lambda: [(at, found.who[inside])], len(at)), count, len(found.people))
         sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
         return [
             Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from stillhere.archive.packing import NOTHING, Bodies, Numbers, count_keys, numbers_in, pack, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_keys, pack, unpack, unpack_narrow
 from stillhere.archive.page_days import Title, Views, bins_of, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
@@ -70,10 +70,10 @@ class ViewRows(msgspec.Struct, frozen=True):
     titles: list[str]
     counts: Numbers
     visits: Numbers
-    titled: Numbers
-    visible: Numbers
-    active: Numbers
-    scroll: Numbers
+    titled: npt.NDArray[Any]
+    visible: npt.NDArray[Any]
+    active: npt.NDArray[Any]
+    scroll: npt.NDArray[Any]
     measured: Numbers
     heat: npt.NDArray[Any]
 
@@ -127,7 +127,7 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
     measured, heat = _moved(parts, order)
     is_whole = all(len(part.visible) == len(part.visits) for part in parts)
 
-    def in_order(columns: Iterable[Numbers]) -> Numbers:
+    def in_order(columns: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate(list(columns))[order] if is_whole else np.zeros(0, np.int64)
 
     return ViewRows(
@@ -170,12 +170,12 @@ def read(bodies: Bodies) -> ViewRows:
         titles=details.titles,
         counts=unpack(viewed.counts),
         visits=unpack(viewed.visits),
-        titled=unpack(details.titled),
-        visible=unpack(details.visible),
-        active=unpack(details.active),
-        scroll=unpack(details.scroll),
+        titled=unpack_narrow(details.titled),
+        visible=unpack_narrow(details.visible),
+        active=unpack_narrow(details.active),
+        scroll=unpack_narrow(details.scroll),
         measured=unpack(details.measured),
-        heat=numbers_in(details.heat).reshape(-1, PARTS),
+        heat=unpack_narrow(details.heat).reshape(-1, PARTS),
     )
 
 
@@ -205,13 +205,14 @@ def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Vi
     places = np.repeat(np.cumsum(views > 0) - 1, rows.counts)
     heat = _heat(rows, mine, places)
     titles, places = _titles(begin, rows, mine), places[at]
+    seen = places.astype(np.uint16), visits.who[rows.visits[at]].astype(np.uint32)  # kept for a while, in few bytes
     return Views(
         titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
         places=np.arange(len(viewed)),
         sums=np.stack([views, visible, active], axis=1)[viewed],
         bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[at], rows.active[at], rows.scroll[at])),
         people=visits.people,
-        seen=[(places, visits.who[rows.visits[at]])],
+        seen=Members(lambda: [seen], len(at)),
         heat=heat,
     )
 
