@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.browser import Browser
     from tests.e2e.conftest import Visit
 
-    Polling = Callable[[str], Application]
+    Polling = Callable[..., Application]
 
 CLIENT = "<script src=/session/client.js defer data-activity-window=4000 {}></script>"
 
@@ -33,8 +33,8 @@ IDLE_MS = 8_000
 def polling(chromium: Browser, visit: Visit) -> Polling:
     """Visit a page of an application on which the client's own beats keep nobody signed in; its requests are tagged from here on."""
 
-    def start(path: str) -> Application:
-        application = visit(path, PAGES, beats_extend="never", requests_extend="all")
+    def start(path: str, **policy: int) -> Application:
+        application = visit(path, PAGES, beats_extend="never", requests_extend="all", **policy)
         if path != "/untagged":
             chromium.wait(lambda: ask(chromium, "fetch('/api/echo')").get("x-heartbeat"), "the requests to be tagged")
         application.asked.clear()
@@ -119,7 +119,7 @@ def test_a_hidden_tab_that_polls_counts_nothing(chromium: Browser, polling: Poll
 
 def test_while_the_warning_asks_for_a_choice_nothing_else_extends(chromium: Browser, polling: Polling) -> None:
     """Typing while the warning shows makes no poll count, so the page cannot stay signed in by accident."""
-    polling("/tagged")
+    polling("/tagged", idle_timeout=30_000, warning_timeout=25_000)
     chromium.wait(lambda: chromium.state()["state"] == "expiring", "the warning")
     chromium.type()
     chromium.wait(lambda: chromium.state()["idleMs"] is not None, "the input to be noticed")
