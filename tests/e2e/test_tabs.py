@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ QUICK = ("--idle-timeout", "14s", "--warning-timeout", "8s", "--beat-interval", 
 """Timeouts for a test that waits for a warning."""
 
 TOLERANCE_MS = 250
+
+MARKED_BYTES = 64 << 20
+"""More memory than a page needs for anything else."""
 
 
 @pytest.fixture
@@ -170,19 +174,19 @@ def test_twenty_tabs_of_one_window_send_what_one_does(browser: Browser, sky: Bet
 
 
 def process_of(browser: Browser) -> int:
-    """Find the process of the page in front: the one that works while the page does, and clearly more than any other."""
-    pids = browser.page_processes()
-    for _ in range(20):
-        before = {pid: _worked(pid) for pid in pids}
-        browser.js("const end = performance.now() + 300; while (performance.now() < end);")
-        *_, second, first = sorted(pids, key=lambda pid: _worked(pid) - before[pid])
-        if _worked(first) - before[first] > 2 * (_worked(second) - before[second]) + 4:
-            return first
-    raise AssertionError("the machine is too busy to tell which process is whose")
+    """Find the process of the page in front: the one that grows when the page fills some memory."""
+    before = {pid: _resident(pid) for pid in browser.page_processes()}
+    browser.js("window.filled = new Uint8Array(arguments[0]).fill(1)", MARKED_BYTES)
+    grown = {pid: _resident(pid) - had for pid, had in before.items()}
+    browser.js("delete window.filled")
+    mine = max(grown, key=grown.__getitem__)
+    assert grown[mine] >= MARKED_BYTES
+    return mine
 
 
-def _worked(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11])
+def _resident(pid: int) -> int:
+    """Tell how many bytes of memory a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def speaker(browser: Browser, sky: Between, windows: list[str]) -> str:
