@@ -129,6 +129,17 @@ async def test_without_numpy_the_visits_are_asked(tmp_path: Path, monkeypatch: p
     await store.close()
 
 
+async def test_however_many_visitors_are_named_they_are_found(week: tuple[SqliteStore, Archive]) -> None:
+    """More than a statement may have parameters, as when a list of all visitors is exported."""
+    source = SqlSource(week[0].readers)
+    some = [f"v{n}" for n in range(20)]
+    asked = Asked(wanted=VisitFilter(), visitors=(*some, *(f"other{n}" for n in range(300_000))), now=LATER)
+    expected = await source.stays(replace(asked, visitors=tuple(some)))
+    assert {stay.subject for stay in expected} == set(some)
+    assert await source.stays(asked) == expected
+    assert await source.verified(asked.visitors) == await source.verified(some) != set()
+
+
 async def test_another_list_of_internal_visitors_makes_days_anew(week: tuple[SqliteStore, Archive]) -> None:
     """Days that were counted without somebody are of no use to who counts them."""
     store, archive = week

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Text, and_, any_, case, cast, exists, false, func, literal, null, or_, select, true, union_all
+import msgspec
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, case, cast, exists, false, func, literal, null, or_, select, true, union_all
 
 from stillhere.archive.filters import HERE
 from stillhere.archive.internal import like_of, lower_of
@@ -16,6 +17,8 @@ from stillhere.core.records import EndedBy
 from stillhere.stores.sql.schema import sessions, views, visits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stillhere.archive.records import Asked, VisitFilter
 
 later: Final = visits.alias("later")
@@ -41,7 +44,7 @@ def conditions(asked: Asked, dialect: str) -> list[ColumnElement[bool]]:
     if wanted.visitor is not None:
         chosen.append(visits.c.subject == wanted.visitor)
     if asked.visitors:
-        chosen.append(visits.c.subject.in_(asked.visitors))
+        chosen.append(is_among(visits.c.subject, asked.visitors, dialect))
     if wanted.since_at is not None:
         chosen.append(visits.c.started_at >= wanted.since_at)
     if wanted.until_at is not None:
@@ -68,6 +71,14 @@ def _flags(asked: Asked, dialect: str) -> list[ColumnElement[bool]]:
     if wanted.ended_by:
         chosen.append(_ended_by(asked).in_(wanted.ended_by))
     return chosen
+
+
+def is_among(column: ColumnElement[str], names: Sequence[str], dialect: str) -> ColumnElement[bool]:
+    """Write that a column is one of some names, which go along as one value: of single ones PostgreSQL takes 65,535, SQLite 32,766."""
+    if dialect == "postgresql":
+        return column == any_(literal(list(names), ARRAY(Text)))
+    listed = func.json_each(msgspec.json.encode(names).decode()).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def seen_since(at: int, dialect: str) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Select, SelectLabelStyle, delete, func, select, tuple_, update
 
-from stillhere.archive.choosing import conditions, is_last, is_verified, needs_session, seen_since
+from stillhere.archive.choosing import conditions, is_among, is_last, is_verified, needs_session, seen_since
 from stillhere.archive.cursor import read_cursor
 from stillhere.archive.internal import is_internal
 from stillhere.archive.records import Asked, DayView, DayVisit, Erased, FoundVisit, Kept, Reading, Stay
@@ -112,8 +112,7 @@ class SqlSource:
 
     async def verified(self, subjects: Sequence[str]) -> set[str]:
         """See `ArchiveSource.verified`."""
-        query = select(sessions.c.subject).distinct().where(sessions.c.subject.in_(subjects))
-        return await self._readers(lambda at: set(at.execute(query.where(is_verified(at.dialect.name))).scalars()))
+        return await self._readers(_verified, subjects)
 
     async def exclude(self, handle: str, number: int, *, excluded: bool) -> bool:
         """See `ArchiveSource.exclude`."""
@@ -135,6 +134,12 @@ def _day_visit(row: Row[Any], internal: tuple[str, ...]) -> DayVisit:
     is_settled = over is not None or not last  # a session that goes on may still have another visit, or end
     by, silent_ms = parted(left_at, stay.last_seen_at, is_last=bool(last), over=over) if is_settled else (None, 0)
     return DayVisit(*stay, is_internal(stay.subject, internal), bool(excluded), bool(verified), by, silent_ms)
+
+
+def _verified(connection: Connection, subjects: Sequence[str]) -> set[str]:
+    dialect = connection.dialect.name
+    theirs = (is_among(sessions.c.subject, subjects, dialect), is_verified(dialect))
+    return set(connection.execute(select(sessions.c.subject).distinct().where(*theirs)).scalars())
 
 
 def visits_query(asked: Asked) -> Select[Any]:
