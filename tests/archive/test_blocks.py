@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
     from stillhere.stores.sqlite.store import SqliteStore
 
+ON_POSTGRESQL = pytest.mark.parametrize("kind", ["postgresql"])
+"""Where readers see what was before, and whoever writes has to wait for others."""
+
 
 async def test_blocks_tell_what_days_tell(week: tuple[SqliteStore, Archive]) -> None:
     """A block is put together once all of its days are settled, and forgotten with any of them; answers are the visits' all the while."""
@@ -70,10 +73,11 @@ def _change(connection: Connection) -> None:
     forget_days(connection, [FIRST + DAY_MS])
 
 
+@ON_POSTGRESQL
 @pytest.mark.parametrize("first", ["block", "change"])
-async def test_a_change_while_a_block_is_put_together_is_not_lost(tmp_path: Path, first: str) -> None:
+async def test_a_change_while_a_block_is_put_together_is_not_lost(tmp_path: Path, kind: str, first: str) -> None:
     """Whoever comes first, the other waits: no block stays that tells of a day that was forgotten."""
-    store, archive = open_store(fresh_url("postgresql", tmp_path))
+    store, archive = open_store(fresh_url(kind, tmp_path))
     sql = cast("SqliteStore", store)
     await sql.readers.write(fill, 7)
     await settle(archive, FIRST + BLOCK_MS + 5 * DAY_MS)
@@ -85,10 +89,10 @@ async def test_a_change_while_a_block_is_put_together_is_not_lost(tmp_path: Path
     def slow(connection: Connection) -> None:
         cast("Callable[[Connection], object]", works.pop(first))(connection)
         holds.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
 
     one = asyncio.ensure_future(sql.readers.write(slow))
-    await asyncio.to_thread(holds.wait, 20)
+    await asyncio.to_thread(holds.wait, 60)
     ((_, work),) = works.items()
     other = asyncio.ensure_future(sql.readers.write(work))
     await until(lambda: sql.readers(somebody_waits), what="the one to wait for the other")
@@ -117,9 +121,12 @@ async def test_nobody_who_was_forgotten_or_erased_is_named(tmp_path: Path, kind:
     await store.close()
 
 
-async def test_whoever_is_erased_while_their_day_is_summarised_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@ON_POSTGRESQL
+async def test_whoever_is_erased_while_their_day_is_summarised_is_not_named(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On PostgreSQL, where readers see what was before: the erasure waits for the summary, and then deletes it."""
-    store, archive = open_store(fresh_url("postgresql", tmp_path))
+    store, archive = open_store(fresh_url(kind, tmp_path))
     sql, holds, goes_on = cast("SqliteStore", store), threading.Event(), threading.Event()
     await come(sql, "early", FIRST)
     await come(sql, "erased", FIRST + DAY_MS)
@@ -127,12 +134,12 @@ async def test_whoever_is_erased_while_their_day_is_summarised_is_not_named(tmp_
     def slow(day: int, *rest: Any) -> Any:  # they are passed on
         if day == FIRST + DAY_MS:
             holds.set()
-            assert goes_on.wait(20)
+            assert goes_on.wait(60)
         return summarise(day, *rest)
 
     monkeypatch.setattr(rollup, "summarise", slow)
     summarising = asyncio.ensure_future(archive.summarise(now=LATER))
-    await asyncio.to_thread(holds.wait, 20)
+    await asyncio.to_thread(holds.wait, 60)
     erasing = asyncio.ensure_future(archive.erase("erased"))
     await until(lambda: sql.readers(somebody_waits), what="the erasure to wait")
     goes_on.set()
@@ -141,9 +148,10 @@ async def test_whoever_is_erased_while_their_day_is_summarised_is_not_named(tmp_
     await store.close()
 
 
-async def test_several_processes_summarise_and_forget_at_once(tmp_path: Path) -> None:
+@ON_POSTGRESQL
+async def test_several_processes_summarise_and_forget_at_once(tmp_path: Path, kind: str) -> None:
     """Nobody is refused or waits in a circle, and in the end every answer is the visits'."""
-    url = fresh_url("postgresql", tmp_path)
+    url = fresh_url(kind, tmp_path)
     stores = [open_store(url) for _ in range(3)]
     sql = [cast("SqliteStore", store) for store, _ in stores]
     await sql[0].readers.write(fill, 7)
@@ -168,17 +176,18 @@ async def test_several_processes_summarise_and_forget_at_once(tmp_path: Path) ->
         await store.close()
 
 
+@ON_POSTGRESQL
 @pytest.mark.parametrize("is_changed", [False, True])
-async def test_a_day_is_summarised_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_changed: bool) -> None:
+async def test_a_day_is_summarised_once(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, *, is_changed: bool) -> None:
     """Of two processes that both see that a day is missing, or has changed, whoever comes second sees that it is told by now."""
-    url, now = fresh_url("postgresql", tmp_path), FIRST + DAY_MS + rollup.QUIET_MS + 10
+    url, now = fresh_url(kind, tmp_path), FIRST + DAY_MS + rollup.QUIET_MS + 10
     (store, archive), *others = [open_store(url) for _ in range(3)]
     sql = cast("SqliteStore", store)
     await come(sql, "somebody", FIRST)
     if is_changed:
         await settle(archive, now)
         await sql.readers.write(lambda connection: connection.execute(visits.update().values(visible_ms=visits.c.visible_ms + 1)))
-    both_have_seen, calls = threading.Barrier(2, timeout=20), count()
+    both_have_seen, calls = threading.Barrier(2, timeout=60), count()
     made: list[int] = []
 
     def hold_after_both(connection: Connection) -> None:
