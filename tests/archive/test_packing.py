@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from stillhere.archive import days, packing, page_days, statistics, view_rows
+from stillhere.archive import days, packing, page_days, rollup, statistics, view_rows
 from stillhere.archive.crowds import Presences
 from stillhere.archive.cursor import named_cursor
 from stillhere.archive.days import ALWAYS, PARTS, block, people_of, read_visits, summarise
@@ -254,3 +255,13 @@ def test_quartiles_of_pages_are_near(spent: int) -> None:
     by_day, by_view = both_ways([reading(1)._replace(visible_ms=spent, active_ms=0)], [reading(2)._replace(visible_ms=spent, active_ms=0)])
     assert by_day.visible.median == pytest.approx(by_view.visible.median, rel=0.016, abs=0)
     assert by_day.active.median == 0
+
+
+def test_another_form_has_another_number() -> None:
+    """What is kept is read by whoever finds it: when a day is written otherwise than before, `rollup.FORM` has to be raised with it."""
+    visits = [DayVisit("a", 5, 70_000, 60_000, 300, ended_by="leave"), DayVisit("b", 6, 9, 3, 1, excluded=True, ended_by="idle")]
+    views = [DayView(0, "/a", "A", 5, 60_000, 300, 12.5, HEAT), DayView(1, "/b", None, 7, 3, 1, 0.0, None)]
+    day = summarise(0, visits, views) or {}
+    empty = summarise(DAY_MS, [], []) or {}
+    written = repr([sorted(body.items()) for body in (day, empty, block(0, {0: day, DAY_MS: empty}) or {})])
+    assert (rollup.FORM, blake2b(written.encode(), digest_size=8).hexdigest()) == (11, "fa66ec1a83903f68")

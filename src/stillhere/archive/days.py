@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
-from stillhere.archive.narrowing import EXCLUDED, INTERNAL, endings_of, flags_of, joined_endings
+from stillhere.archive.narrowing import does_count, endings_of, flags_of, joined_endings
 from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, merged, numbers_of, pack, unpack, unpack_hashes
 from stillhere.archive.records import Stay
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from stillhere.archive.records import DayView, DayVisit
 
 MOST_PAGES: Final = 50_000
-"""A day or block with more pages is not summarised: browsers name them. Nor is one in which two visitors have the same number."""
+"""A day or block with more pages is not summarised: browsers name them. Nor is one in which two visitors have the same number.
+
+Fewer than 65,536, for `view_rows` keeps their places in two bytes.
+"""
 
 
 _read_names: Final = msgspec.msgpack.Decoder(list[str]).decode
@@ -71,7 +74,7 @@ class People(msgspec.Struct, frozen=True):
 
 SPANS: Final = ("starts", "opens", "visible", "active")
 
-ALWAYS: Final = ("check", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages")
+ALWAYS: Final = ("check", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages", "seen")
 PARTS: Final = (*ALWAYS, "endings", "views")
 """A question reads those that it needs. Endings are there once all are settled, views unless they have too many titles."""
 
@@ -125,7 +128,7 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
         return None
     flags = flags_of(visits)
-    counted = view_rows.views_in(begin, rows, flags & (INTERNAL | EXCLUDED) == 0, stays)
+    counted = view_rows.views_in(begin, rows, does_count(flags), stays)
     narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
     return narrowing | _written(begin, check, stays, people, counted)
 
@@ -177,7 +180,7 @@ def _written(begin: int, check: bytes, visits: Visits, people: People, pages: pa
         "numbers": pack(people.numbers),
         "names": msgspec.msgpack.encode(people.names),
         "people": msgspec.msgpack.encode([pack(column) for column in (people.visits, people.visible, np.maximum(people.last - begin, 0))]),
-        "pages": page_days.write(pages),
+        **page_days.write(pages),
     }
 
 
@@ -201,8 +204,8 @@ def joined(parts: Sequence[Visits]) -> Visits:
 
 
 def read_views(bodies: Bodies) -> page_days.Views:
-    """Read the views of a day or block: `pages` and `numbers`."""
-    return page_days.read(bodies["pages"], unpack_hashes(bodies["numbers"]))
+    """Read the views of a day or block: `pages`, `seen` and `numbers`."""
+    return page_days.read(bodies, unpack_hashes(bodies["numbers"]))
 
 
 def people_in(begin: int, bodies: Bodies) -> People:

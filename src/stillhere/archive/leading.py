@@ -42,7 +42,7 @@ def leading(parts: Sequence[People], sort: str, wanted: VisitFilter) -> list[tup
 
 def _first(values: Numbers, those: Numbers, wanted: VisitFilter) -> Numbers:
     """Choose those with the highest values; of some that are equal all, for only their names tell which is first."""
-    many = wanted.limit
+    many = max(1, wanted.limit)  # who asks for none is told none of them later
     if wanted.before is not None:
         last, _ = read_named_cursor(wanted.before)
         those = those[values[those] <= last]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import Bodies, Numbers, pack, unpack
+from stillhere.archive.packing import Bodies, Body, Numbers, pack, unpack
 from stillhere.archive.records import VisitFilter
 from stillhere.archive.view_rows import who_viewed
 
@@ -41,6 +41,12 @@ def flags_of(visits: Sequence[DayVisit]) -> Numbers:
     return np.array([INTERNAL * one.internal | EXCLUDED * one.excluded | VERIFIED * one.verified for one in visits], np.int64)
 
 
+def does_count(flags: Numbers) -> npt.NDArray[np.bool_]:
+    """Tell of which visits a summary adds up what it adds up."""
+    counts: npt.NDArray[np.bool_] = flags & (INTERNAL | EXCLUDED) == 0
+    return counts
+
+
 def endings_of(visits: Sequence[DayVisit]) -> bytes | None:
     """Write how visits ended; None if that of one is not settled."""
     ended = [visit.ended_by for visit in visits if visit.ended_by is not None]
@@ -49,7 +55,7 @@ def endings_of(visits: Sequence[DayVisit]) -> bytes | None:
     return _written(ended, np.array([max(0, visit.silent_ms) for visit in visits], np.int64))
 
 
-def joined_endings(bodies: Sequence[bytes]) -> bytes:
+def joined_endings(bodies: Sequence[Body]) -> bytes:
     """Put the endings of days that follow each other one after the other."""
     found = [_read_endings(body) for body in bodies]
     ended = [one.names[place] for one in found for place in unpack(one.places).tolist()]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-Bodies = dict[str, bytes]
+Body = bytes | memoryview
+"""A part of a summary, in memory of its own or where a database's answer lies."""
+
+Bodies = dict[str, Body]
 """The parts of a summary."""
 
 _WIDTHS: Final = (1, 2, 4, 8)
@@ -27,9 +30,15 @@ NOTHING: Final = b"\1"
 _ROOMY: Final = 16
 """With at most so much room for each key there is some for every key that could be, which spares a sort."""
 
+_NEAR: Final = 1 << 20
+"""More counters than that lie so far from each other that sorting is faster."""
+
 
 def number_of(subject: str) -> int:
-    """Tell the number that stands for a subject: 64 bits of its hash."""
+    """Tell the number that stands for a subject: 64 bits of its hash.
+
+    Nobody meets another's by chance. Who makes up two names with the same, which takes 2^32 tries, may be listed as one.
+    """
     return int.from_bytes(blake2b(subject.encode(), digest_size=8).digest(), "little")
 
 
@@ -52,23 +61,23 @@ def pack(numbers: npt.NDArray[Any]) -> bytes:
     return numbers.astype(f"<u{width}").tobytes() + bytes([width])
 
 
-def unpack(body: bytes) -> Numbers:
+def unpack(body: Body) -> Numbers:
     """Read what `pack` wrote."""
     return _read(body).astype(np.int64)
 
 
-def unpack_hashes(body: bytes) -> Hashes:
+def unpack_hashes(body: Body) -> Hashes:
     """Read hashes that `pack` wrote."""
     return _read(body).astype(np.uint64, copy=False)
 
 
-def unpack_narrow(body: bytes) -> npt.NDArray[Any]:
+def unpack_narrow(body: Body) -> npt.NDArray[Any]:
     """Read very many numbers that `pack` wrote, where they lie if each takes less than eight bytes: what is made of them needs more."""
     found = _read(body)
     return found.astype(np.int64) if found.itemsize == _WIDTHS[-1] else found
 
 
-def _read(body: bytes) -> npt.NDArray[Any]:
+def _read(body: Body) -> npt.NDArray[Any]:
     return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
 
 
@@ -129,14 +138,16 @@ def count_keys(keys: Numbers, times: Numbers | None = None) -> tuple[Numbers, Nu
 
     Args:
         keys: numbers, from 0.
-        times: how often each of them counts; once if that is None. They are far too few for a float to be off.
+        times: how often each of them counts, perhaps less than never; once if that is None. They are far too few for a float to be off.
     """
-    if keys.max(initial=0) > _ROOMY * len(keys):
+    if keys.max(initial=0) > min(_ROOMY * len(keys), max(_NEAR, len(keys))):
         groups = Groups(keys)
-        return groups.keys, groups.sum(np.ones_like(keys) if times is None else times)
-    counts = np.bincount(keys, times).astype(np.int64, copy=False)
+        distinct, counts = groups.keys, groups.sum(np.ones_like(keys) if times is None else times)
+    else:
+        counts = np.bincount(keys, times).astype(np.int64, copy=False)
+        distinct = np.arange(len(counts))
     found = np.flatnonzero(counts)
-    return found, counts[found]
+    return distinct[found], counts[found]
 
 
 class Groups:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from stillhere.archive.packing import (
+    Bodies,
     Hashes,
     Members,
     Numbers,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _FINE: Final = 5
 """Bits of a span that tell its bin beside its highest: 32 bins as often as it doubles."""
 
-_BITS: Final = 10
-"""Bits for the number of a bin."""
+_BITS: Final = 11
+"""Bits for the number of a bin, so that the longest span that a policy allows, 400 days, has one."""
 
 _BIN: Final = (1 << _BITS) - 1
 
@@ -49,13 +50,17 @@ Title = tuple[int, int, str]
 """When the visit began that told a title, or the day or block; when it was heard of last, if that is known; and the title."""
 
 
+Bins = tuple[tuple[Numbers, Numbers], ...]
+"""Keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll."""
+
+
 class Views(msgspec.Struct, frozen=True):
     """Views by page, added up or not.
 
     Attributes:
         titles: of each page, in the order of their places, the latest title.
         places, sums: rows of number, visible and active time, and of which page each is.
-        bins: keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll.
+        bins: see there.
         people: the visitors, hashed and sorted.
         seen: of which page, and the places among those of who saw it.
         heat: rows of twenty sums, and of which page.
@@ -64,23 +69,24 @@ class Views(msgspec.Struct, frozen=True):
     titles: dict[str, Title | None]
     places: Numbers
     sums: Numbers
-    bins: tuple[tuple[Numbers, Numbers], ...]
+    bins: Bins
     people: Hashes
     seen: Members
     heat: tuple[Numbers, Numbers]
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
-    """The same, added up, for keeping: of each page in turn how many visitors it has, and their places among all."""
+    """The same but for `seen`, added up, for keeping."""
 
     titles: list[tuple[str, Title | None]]
     sums: bytes
     bins: list[tuple[bytes, bytes]]
-    seen: tuple[bytes, bytes]
     heat: tuple[bytes, bytes]
 
 
-_packed: Final = msgspec.msgpack.Decoder(_Packed)
+_read_packed: Final = msgspec.msgpack.Decoder(_Packed).decode
+_read_seen: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
+"""Of each page in turn how many visitors it has, and their places among all."""
 
 
 def views_of(readings: Sequence[Reading]) -> Views:
@@ -136,36 +142,46 @@ def _middle(bins: Numbers) -> npt.NDArray[np.float64]:
     return np.where(bins == 0, 0.0, np.floor(np.exp2(exponents) * (1 + (fractions + 0.5) / (1 << _FINE))))
 
 
-def write(views: Views) -> bytes:
-    """Add views up by page, and write that for keeping; the visitors are kept elsewhere."""
+def write(views: Views) -> Bodies:
+    """Add views up by page, and write the parts `pages` and `seen`; the visitors are kept elsewhere."""
     count = len(views.titles)
     seen_on, seen = distinct_by_group(views.seen, count, len(views.people))
     heat = _sums(*views.heat, count)
     measured = np.unique(views.heat[0])
-    return msgspec.msgpack.encode(
-        _Packed(
-            titles=list(views.titles.items()),
-            sums=pack(_sums(views.places, views.sums, count)),
-            bins=[(pack(keys), pack(counts)) for keys, counts in starmap(count_keys, views.bins)],
-            seen=(pack(np.bincount(seen_on, minlength=count)), pack(seen)),
-            heat=(pack(measured), pack(heat[measured])),
-        )
+    packed = _Packed(
+        titles=list(views.titles.items()),
+        sums=pack(_sums(views.places, views.sums, count)),
+        bins=[(pack(keys), pack(counts)) for keys, counts in starmap(count_keys, views.bins)],
+        heat=(pack(measured), pack(heat[measured])),
     )
+    encode = msgspec.msgpack.encode
+    return {"pages": encode(packed), "seen": encode((pack(np.bincount(seen_on, minlength=count)), pack(seen)))}
 
 
-def read(body: bytes, people: Hashes) -> Views:
+def read(bodies: Bodies, people: Hashes) -> Views:
     """Read what `write` wrote, with the visitors of the day or block."""
-    found = _packed.decode(body)
-    places, counts, who = np.arange(len(found.titles)), unpack(found.seen[0]), unpack_narrow(found.seen[1])
+    found = _read_packed(bodies["pages"])
+    seen = _read_seen(bodies["seen"])
+    places, counts, who = np.arange(len(found.titles)), unpack(seen[0]), unpack_narrow(seen[1])
     return Views(
         titles=dict(found.titles),
         places=places,
         sums=unpack(found.sums).reshape(-1, 3),
-        bins=tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins),
+        bins=_read_bins(found),
         people=people,
         seen=Members(lambda: [(np.repeat(places, counts), who)], len(who)),
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
+
+
+def read_bins(bodies: Bodies) -> tuple[list[str], Bins]:
+    """Read which pages there are, in the order of their places, and the bins of their views."""
+    found = _read_packed(bodies["pages"])
+    return [page for page, _ in found.titles], _read_bins(found)
+
+
+def _read_bins(found: _Packed) -> Bins:
+    return tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins)
 
 
 def together(parts: Sequence[Views]) -> Views:
@@ -188,7 +204,7 @@ def together(parts: Sequence[Views]) -> Views:
         places=np.concatenate([at[part.places] for at, part in moved]),
         sums=np.concatenate([part.sums for part in parts]),
         bins=tuple(
-            (np.concatenate([_moved(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
+            (np.concatenate([moved_bins(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
             for n in range(3)
         ),
         people=people,
@@ -197,7 +213,7 @@ def together(parts: Sequence[Views]) -> Views:
     )
 
 
-def _moved(at: Numbers, keys: Numbers) -> Numbers:
+def moved_bins(at: Numbers, keys: Numbers) -> Numbers:
     """Give the keys of bins their pages' new places."""
     moved: Numbers = at[keys >> _BITS] << _BITS | keys & _BIN
     return moved

@@ -13,7 +13,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
-from sqlalchemy import func, select
+from sqlalchemy import func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from stillhere.archive.days import ALWAYS, PARTS, block, check_of, summarise
 from stillhere.archive.records import Asked, VisitFilter
@@ -40,6 +41,9 @@ QUIET_MS: Final = 2 * DAY_MS
 
 AT_ONCE: Final = 30
 """Days that are summarised in one pass."""
+
+FORM: Final = 11
+"""The form of the summaries; with another, they are all made anew."""
 
 NEVER: Final = math.inf
 """When it makes sense to try again with a day that has too much in it."""
@@ -152,7 +156,7 @@ def _asked(day: int, internal: tuple[str, ...]) -> Asked:
 
 def _mark(internal: tuple[str, ...]) -> str:
     """Name the form of the summaries and a list of who does not count; what was summarised by another is of no use."""
-    return sha256("\n".join(("10", *internal)).encode()).hexdigest()[:16]
+    return sha256("\n".join((str(FORM), *internal)).encode()).hexdigest()[:16]
 
 
 def _read(connection: Connection, parts: tuple[str, ...], mark: str, wanted: VisitFilter) -> dict[int, tuple[int, Bodies]]:
@@ -181,7 +185,8 @@ def _bodies(
 ) -> dict[int, tuple[int, Bodies]]:
     """Read in one statement, so that all parts are of one making; what a summary has not, or has gone meanwhile, is left out."""
     names = [kind + part for part in parts]
-    query = select(days.c.day, days.c.part, days.c.body).where(days.c.part.in_(names), days.c.mark == mark, days.c.day.in_(begins))
+    columns = (days.c.day, days.c.part, type_coerce(days.c.body, NullType()))  # as the database's driver gives it: nothing is copied
+    query = select(*columns).where(days.c.part.in_(names), days.c.mark == mark, days.c.day.in_(begins))
     query = query.execution_options(bulky=True)
     found: dict[int, tuple[int, Bodies]] = {}
     for begin, part, body in connection.execute(query) if begins else ():

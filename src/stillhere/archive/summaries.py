@@ -12,11 +12,11 @@ from stillhere.archive import page_days
 from stillhere.archive.crowds import Presences, overlapping
 from stillhere.archive.days import Visits, chosen, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
 from stillhere.archive.leading import leading
-from stillhere.archive.narrowing import is_narrow, kept, needed
+from stillhere.archive.narrowing import does_count, is_narrow, kept, needed
 from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_by_group, numbers_of, unpack
 from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
-from stillhere.archive.view_rows import read, views_in
+from stillhere.archive.view_rows import Counted, read, views_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ _NEEDS: Final = {
     "totals": ("who", "numbers", "starts", "opens", "visible", "active"),
     "durations": ("starts", "visible"),
     "visitors": ("who", "numbers", "names", "starts", "opens", "visible", "active"),
-    "pages": ("who", "numbers", "viewed", "views"),
+    "pages": ("who", "numbers", "viewed", "views", "pages"),
     "buckets": ("who", "numbers", "starts", "visible", "active"),
     "simultaneous": ("who", "numbers", "starts", "opens", "twice"),
 }
 
-_ADDED_UP: Final = {"visitors": ("numbers", "names", "people"), "pages": ("pages", "numbers")}
+_ADDED_UP: Final = {"visitors": ("numbers", "names", "people"), "pages": ("pages", "seen", "numbers")}
 """What is there already where all visits of a period are wanted that count."""
 
 
@@ -116,7 +116,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
         """Add views up by page."""
-        views = [read_views(body) if "pages" in body else self._views(at, body) for at, body in self.bodies.items()]
+        views = [read_views(body) if "seen" in body else self._views(at, body) for at, body in self.bodies.items()]
         found = page_days.pages(page_days.together([*views, page_days.views_of([one for few in rest for one in few])]))
         page = self.asked.wanted.page
         return found if page is None else [row for row in found if row.page == page]
@@ -168,7 +168,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     def _views(self, begin: int, body: Bodies) -> page_days.Views:
         """Add up the views of the visits that are wanted."""
         visits = read_visits(begin, body)
-        return views_in(begin, read(body), kept(self.asked, visits.visible, body), visits)
+        counted = Counted(does_count(unpack(body["flags"])), *page_days.read_bins(body))
+        return views_in(begin, read(body), kept(self.asked, visits.visible, body), visits, counted)
 
 
 def _of_some(names: Sequence[str], parts: Sequence[Visits], stays: Sequence[Stay]) -> list[Stay]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_keys, pack, unpack, unpack_narrow
-from stillhere.archive.page_days import Title, Views, bins_of, scrolls
+from stillhere.archive.page_days import Bins, Title, Views, bins_of, moved_bins, scrolls
 from stillhere.core.heat import PARTS, read_seconds
 
 if TYPE_CHECKING:
@@ -33,20 +33,20 @@ class _Viewed(msgspec.Struct, frozen=True, array_like=True):
     """Which visits viewed which pages: names, how many views each page has, and of each view the place of its visit."""
 
     pages: list[str]
-    counts: bytes
-    visits: bytes
+    counts: memoryview
+    visits: memoryview
 
 
 class _Details(msgspec.Struct, frozen=True, array_like=True):
     """What else there is of those views; see `ViewRows`."""
 
     titles: list[str]
-    titled: bytes
-    visible: bytes
-    active: bytes
-    scroll: bytes
-    measured: bytes
-    heat: bytes
+    titled: memoryview
+    visible: memoryview
+    active: memoryview
+    scroll: memoryview
+    measured: memoryview
+    heat: memoryview
 
 
 _read_viewed: Final = msgspec.msgpack.Decoder(_Viewed).decode
@@ -54,11 +54,11 @@ _read_details: Final = msgspec.msgpack.Decoder(_Details).decode
 
 
 class ViewRows(msgspec.Struct, frozen=True):
-    """Views side by side, in order of their pages; those of a page in order of their visits, and of when they were heard of last.
+    """Views side by side, in order of their pages; those of a page as their visits began, and as they were heard of last.
 
     Attributes:
         pages, titles: names.
-        counts: how many views each page has.
+        counts: how many views each page has, at least one.
         visits: of each view the place of its visit.
         titled: the place of its title, counted from 1; 0 for none.
         visible, active, scroll: as of `Reading`; scroll in whole per cent.
@@ -152,19 +152,23 @@ def _moved(parts: Sequence[ViewRows], order: Numbers) -> tuple[Numbers, npt.NDAr
     return at[by_view], np.concatenate([part.heat for part in parts])[by_view]
 
 
+def _packed(numbers: npt.NDArray[Any]) -> memoryview:
+    return memoryview(pack(numbers))
+
+
 def write(rows: ViewRows) -> Bodies:
     """Write the parts `viewed` and `views`; without the latter if there are too many titles."""
-    viewed = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, pack(rows.counts), pack(rows.visits)))}
+    viewed: Bodies = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, *map(_packed, (rows.counts, rows.visits))))}
     if len(rows.visible) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
         return viewed
     columns = (rows.titled, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
-    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(pack, columns)))}
+    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(_packed, columns)))}
 
 
 def read(bodies: Bodies) -> ViewRows:
     """Read them; where `views` is missing, pages and visits only."""
     viewed = _read_viewed(bodies["viewed"])
-    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], *[NOTHING] * 6)
+    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], *[memoryview(NOTHING)] * 6)
     return ViewRows(
         pages=viewed.pages,
         titles=details.titles,
@@ -189,7 +193,21 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     return unpack(viewed.visits)[begin : begin + int(counts[n])]
 
 
-def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Visits) -> Views:
+class Counted(msgspec.Struct, frozen=True):
+    """What is known of the same views already.
+
+    Attributes:
+        visits: which visits were added up.
+        pages: theirs, in the order of the places in `bins`.
+        bins: of their views.
+    """
+
+    visits: npt.NDArray[np.bool_]
+    pages: list[str]
+    bins: Bins
+
+
+def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Visits, counted: Counted | None = None) -> Views:
     """Add the views of some visits up by page.
 
     Args:
@@ -197,12 +215,13 @@ def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Vi
         rows: all its views.
         kept: which visits.
         visits: all of them; only who they are is looked at.
+        counted: what is known already, if that is.
     """
     mine = kept[rows.visits]
     at = np.flatnonzero(mine)  # to take by places is ten times as fast as by a mask that nobody can foresee
     views, visible, active = (_by_page(rows, column) for column in (mine, rows.visible * mine, rows.active * mine))
-    viewed = np.flatnonzero(views)
-    places = np.repeat(np.cumsum(views > 0) - 1, rows.counts)
+    viewed, new = np.flatnonzero(views), np.cumsum(views > 0) - 1
+    places = np.repeat(new, rows.counts)
     heat = _heat(rows, mine, places)
     titles, places = _titles(begin, rows, mine), places[at]
     seen = places.astype(np.uint16), visits.who[rows.visits[at]].astype(np.uint32)  # kept for a while, in few bytes
@@ -210,10 +229,29 @@ def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Vi
         titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
         places=np.arange(len(viewed)),
         sums=np.stack([views, visible, active], axis=1)[viewed],
-        bins=tuple(count_keys(keys) for keys in bins_of(places, rows.visible[at], rows.active[at], rows.scroll[at])),
+        bins=tuple((moved_bins(new, keys), times) for keys, times in _bins(rows, kept, at, counted)),
         people=visits.people,
         seen=Members(lambda: [seen], len(at)),
         heat=heat,
+    )
+
+
+def _bins(rows: ViewRows, kept: npt.NDArray[np.bool_], at: Numbers, counted: Counted | None) -> Bins:
+    """Count the bins of some visits' views, which are at some places; or only of those that come or go, where these are fewer."""
+    pages = np.repeat(np.arange(len(rows.pages)), rows.counts)
+
+    def keys(at: Numbers) -> tuple[Numbers, ...]:
+        return bins_of(pages[at], rows.visible[at], rows.active[at], rows.scroll[at])
+
+    if counted is None or 2 * np.count_nonzero(kept != counted.visits) > np.count_nonzero(kept):
+        return tuple(map(count_keys, keys(at)))
+    place_of = {page: n for n, page in enumerate(rows.pages)}
+    moved = _numbers([place_of[page] for page in counted.pages])
+    changed = np.flatnonzero((kept != counted.visits)[rows.visits])
+    signs = np.where(kept[rows.visits[changed]], 1, -1)
+    return tuple(
+        count_keys(np.concatenate([moved_bins(moved, known), more]), np.concatenate([times, signs]))
+        for (known, times), more in zip(counted.bins, keys(changed), strict=True)
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
+from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -86,6 +87,16 @@ def read_url(url: str) -> Mapping[str, Any]:
     return {**_DEFAULTS, **given}
 
 
+class _AsItLies(Loader):
+    """Leaves bytes where the answer lies, which stays as long as they do."""
+
+    format = psycopg.pq.Format.BINARY
+
+    def load(self, data: Buffer) -> Buffer:
+        """Tell where they are."""
+        return data
+
+
 def open_engine(parameters: Mapping[str, Any]) -> Engine:
     """Make an engine for queries of the archive. Connects when it is first used."""
 
@@ -105,6 +116,7 @@ def open_engine(parameters: Mapping[str, Any]) -> Engine:
         cursor, context = cast("psycopg.Cursor", told[1]), cast("ExecutionContext", told[4])
         if context.execution_options.get("bulky"):
             cursor.format = psycopg.pq.Format.BINARY  # as text every byte takes two
+            cursor.adapters.register_loader("bytea", _AsItLies)
 
     return engine
 
