@@ -17,6 +17,7 @@ from psycopg import sql
 
 from stillhere.stores.sql.migrations import VERSION_TABLE
 from tests.services.process import Server, free_port, running
+from tests.support import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,15 +116,17 @@ class Postgresql(Server):
             self.execute(sql.SQL("SET session_replication_role = replica;") + sql.Composed(deletions), database=name)
         return self.url_of(name)
 
-    def execute(self, statement: sql.SQL | sql.Composed, *, database: str = "postgres") -> list[tuple[Any, ...]]:
+    def execute(
+        self, statement: sql.SQL | sql.Composed, *, database: str = "postgres", patience_s: int = PATIENCE_S
+    ) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, outside of any transaction; tell its rows."""
-        with psycopg.connect(self.admin_url, dbname=database, autocommit=True, connect_timeout=2) as connection:
+        with psycopg.connect(self.admin_url, dbname=database, autocommit=True, connect_timeout=patience_s) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):
-            return bool(self.execute(sql.SQL("SELECT 1")))
+            return bool(self.execute(sql.SQL("SELECT 1"), patience_s=2))
         return False
 
 

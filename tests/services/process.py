@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +25,21 @@ STOP_TIMEOUT_S: Final = 10
 """After that long it is killed."""
 
 
+_given: Final[set[int]] = set()
+"""Ports that were given out in this process, whether or not somebody listens there already."""
+
+
 def free_port() -> int:
-    """Find a port of loopback that nobody has, and nobody has the one 10,000 above it, where a cluster's nodes talk."""
+    """Find a port of loopback that nobody has, and nobody has the one 10,000 above it, where a cluster's nodes talk.
+
+    None is given twice, and each of pytest's workers has a part of them for itself: who draws several listens later.
+    """
+    worker, workers = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    part = PORTS // workers
     while True:
-        port = FIRST_PORT + secrets.randbelow(PORTS)
-        if all(_is_free(candidate) for candidate in (port, port + 10_000)):
+        port = FIRST_PORT + worker % workers * part + secrets.randbelow(part)  # who takes the place of a dead worker has a new number
+        if port not in _given and all(_is_free(candidate) for candidate in (port, port + 10_000)):
+            _given.add(port)
             return port
 
 
@@ -92,6 +102,11 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def is_held_still(self) -> bool:
+        """It is paused."""
+        return self.process is not None and _stat(self.process.pid)[0] == "T"
+
+    @property
     def pids(self) -> list[int]:
         """Its process and that one's children; empty if it does not run."""
         return [self.process.pid, *_children(self.process.pid)] if self.process is not None and self.is_running else []
@@ -110,7 +125,7 @@ class Server:
     def wait_until_ready(self) -> None:
         """Wait until it answers; fail with its output if it does not come."""
         with self.quoting_log():
-            wait_until(lambda: not self.is_running or self._is_ready(), what=f"{self.log.stem} to answer at port {self.port}", timeout_s=30)
+            wait_until(lambda: not self.is_running or self._is_ready(), what=f"{self.log.stem} to answer at port {self.port}")
             assert self.is_running, f"{self.log.stem} did not start"
 
     @contextlib.contextmanager
@@ -141,7 +156,7 @@ class Server:
             self.process.send_signal(signal.SIGSTOP)  # so that it gets no more children meanwhile
             pids = self.pids
             _send(pids, signal.SIGKILL)
-            self.process.wait(timeout=STOP_TIMEOUT_S)
+            self.process.wait(timeout=PATIENCE_S)
             _wait_until_gone(pids)
 
     def pause(self) -> None:
@@ -177,7 +192,7 @@ class Servers:
         """Tell whether all of them work together."""
         raise NotImplementedError
 
-    def wait_until_well(self, *, timeout_s: float = 30) -> None:
+    def wait_until_well(self, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until all of them work together."""
         wait_until(self.is_well, what=f"{type(self).__name__} at {self.ports} to be well", timeout_s=timeout_s)
 

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from tests.services.certificates import make_certificates
 from tests.services.process import Server, Servers, free_port, running
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,8 +110,22 @@ class Replicated(Servers):
         finally:
             self._patience(CALM_MS)
 
+    def wait_until_well(self, *, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until all of them work together. Who was away while the others were told to be patient again is told now."""
+        super().wait_until_well(timeout_s=timeout_s)
+        self._patience(CALM_MS)
+
     def _patience(self, span_ms: int) -> None:
+        """Tell all that can be told, until they say that they do."""
         raise NotImplementedError
+
+
+def _tell(server: RedisServer, *command: str | int) -> None:
+    """Send one command until it is done; there is no telling a server that does not run, or is held still."""
+    wait_until(
+        lambda: not server.is_running or server.is_held_still or server.ask_if_it_answers(*command) is not None,
+        what=f"{server.log.stem} to do as it is told: {command}",
+    )
 
 
 class RedisCluster(Replicated):
@@ -136,15 +150,14 @@ class RedisCluster(Replicated):
                 node.start()
             addresses = [f"127.0.0.1:{port}" for port in self.ports]
             command = ["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes"]
-            made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            made = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             assert made.returncode == 0, f"{made.stdout}\n{made.stderr}"
             self._is_made = True
         super().start()
-        self._patience(CALM_MS)
 
     def _patience(self, span_ms: int) -> None:
         for node in self.nodes:
-            node.ask_if_it_answers("CONFIG", "SET", "cluster-node-timeout", span_ms)
+            _tell(node, "CONFIG", "SET", "cluster-node-timeout", span_ms)
 
     def is_well(self) -> bool:
         """Tell whether every node says that all is well, and each primary has a replica with all of its data."""
@@ -222,8 +235,7 @@ class RedisSentinel(Replicated):
 
     def _patience(self, span_ms: int) -> None:
         for sentinel in self.sentinels:
-            if sentinel.is_running:
-                sentinel.ask_if_it_answers("SENTINEL", "SET", NAME, "down-after-milliseconds", span_ms)
+            _tell(sentinel, "SENTINEL", "SET", NAME, "down-after-milliseconds", span_ms)
 
     def primary(self) -> RedisServer:
         """Tell which server is the primary now, as the first sentinel that answers sees it."""
