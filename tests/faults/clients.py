@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ class Client(threading.Thread):
         """End the thread."""
         self._over = True
         self._wake.set()
-        self.join(timeout=20)
+        self.join(timeout=PATIENCE_S)
 
     def run(self) -> None:
         """Beat, rest, and again."""

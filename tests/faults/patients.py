@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from stillhere.archive.records import VisitFilter
 from stillhere.stores import open_store
 from tests.faults.clients import OURS, Client, ask
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     import http.client
@@ -101,7 +101,7 @@ def patients(program: Program, count: int = CROWD) -> Iterator[list[Patient]]:
             client.leave()
 
 
-def answered_again(crowd: Sequence[Patient], *, beats: int = 5, timeout_s: float = 20) -> None:
+def answered_again(crowd: Sequence[Patient], *, beats: int = 5, timeout_s: float = PATIENCE_S) -> None:
     """Wait until each client was answered so many times from now on; fail with what became of each that was not."""
     before = {client: (client.answers, client.refusals) for client in crowd}
 
@@ -114,7 +114,7 @@ def answered_again(crowd: Sequence[Patient], *, beats: int = 5, timeout_s: float
         raise AssertionError("\n".join([str(error), *(client.plight(*before[client]) for client in left())])) from None
 
 
-def refused_again(crowd: Sequence[Patient], *, timeout_s: float = 20) -> None:
+def refused_again(crowd: Sequence[Patient], *, timeout_s: float = PATIENCE_S) -> None:
     """Wait until each client was answered 503 from now on."""
     before = [client.refusals for client in crowd]
     wait_until(

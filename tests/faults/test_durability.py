@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.faults.clients import UNLIMITED, Client, ask, busy, clients, sign_in
-from tests.support import serving, wait_until
+from tests.support import PATIENCE_S, serving, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 KILLS = 100 if os.environ.get("TESTS_PROFILE") == "nightly" else 20
 
 CROWD = 12
+
+LOCKED_FOR_S = 4
+"""For less than the program waits for a file that is locked: five seconds."""
 
 
 def kept(file: Path) -> dict[str, tuple[int, int]]:
@@ -62,26 +68,39 @@ def test_killed_under_load_it_loses_nothing_it_answered(tmp_path: Path) -> None:
 
 def test_stopped_under_load_it_answers_what_is_under_way(tmp_path: Path) -> None:
     """SIGTERM while every client waits for an answer: each gets it, it is in the file, and the exit code is 0."""
-    file = tmp_path / "sessions.db"
-    with clients(CROWD) as crowd, serving(f"sqlite:///{file}", *UNLIMITED, log=tmp_path / "log") as program:
+    for number in range(3):
+        if _stopped_while_locked(tmp_path / f"sessions{number}.db", tmp_path / f"log{number}") < LOCKED_FOR_S:
+            return
+    pytest.fail("this machine is too slow to hold a lock for less than the program waits for one")
+
+
+def _stopped_while_locked(file: Path, log: Path) -> float:
+    """Stop the program while the file is locked; tell for how long it was. If that was too long nothing is proven, and nothing checked."""
+    with clients(CROWD) as crowd, serving(f"sqlite:///{file}", *UNLIMITED, log=log) as program:
         busy(crowd, program, beats=20)
         with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # nobody is answered from now on
+            began = time.monotonic()
             under_way = _settled(crowd, file)
             for _ in range(2):  # whoever is answered now came later than all that waits: that was read
                 with urllib.request.urlopen(f"{program.url}/healthz"):
                     pass
             program.process.send_signal(signal.SIGTERM)
             wait_until(lambda: _refuses(program.url), what="the program to take no more connections")
-            assert {client: client.in_flight for client in crowd} == under_way
+            waiting = {client: client.in_flight for client in crowd}
             other.execute("ROLLBACK")
+            span_s = time.monotonic() - began
+        if span_s >= LOCKED_FOR_S:
+            return span_s
+        assert waiting == under_way
         wait_until(lambda: all(client.rests for client in crowd), what="every client to be answered")
-        assert program.process.wait(timeout=20) == 0
+        assert program.process.wait(timeout=PATIENCE_S) == 0
         for client in crowd:
             assert client.answered[client.view][0] >= (under_way[client] or 0), f"{client.name} was not answered"
             assert client.wrong == []
         check_nothing_is_lost(file, crowd)
-    assert "Traceback" not in (tmp_path / "log").read_text("utf-8")
+    assert "Traceback" not in log.read_text("utf-8")
+    return span_s
 
 
 def _settled(crowd: Sequence[Client], file: Path) -> dict[Client, int | None]:

@@ -69,7 +69,7 @@ async def refreshed_or_over(browser: Browser, worker: Program) -> httpx2.Respons
             assert answers[-1].json()["reason"] == "provider_away"
         return answers[-1].status_code == 401 or (answers[-1].status_code == 200 and not await browser.is_due())
 
-    await until(is_settled, what="the refresh to be settled", timeout_s=40)
+    await until(is_settled, what="the refresh to be settled")
     return answers[-1]
 
 

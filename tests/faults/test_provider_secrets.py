@@ -83,8 +83,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Stand
 def site(request: pytest.FixtureRequest, stand: Stand, tmp_path: Path, port: int) -> Iterator[Site]:
     """Run an application on an empty store, of each kind in turn, that logs all there is to log."""
     with stand.site(fresh_url(request.param, tmp_path)) as site:
-        provider = {"connect_timeout": 2_000, "read_timeout": 3_000, "total_timeout": 3_000}
-        site.start(port=port, scaled=SCALED, provider=provider)
+        site.start(port=port, scaled=SCALED)
         yield site
     stand.provider.heal()
 

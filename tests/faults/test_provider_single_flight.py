@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -101,8 +100,6 @@ async def test_a_crowd_behind_a_process_that_died(site: Site) -> None:
         with pytest.raises(httpx2.TransportError):
             await browser.beat(mortal)
         dead(mortal)
-        began = time.monotonic()
         assert await everybody(site, browser, beats=5) == [200] * 5 * PROCESSES
     assert provider.calls["token"] == calls + 1
-    assert time.monotonic() - began < 2 * LEASE_MS / 1000
     assert await provider.accepts((await site.tokens(browser.handle)).refresh_token or "")

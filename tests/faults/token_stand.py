@@ -23,7 +23,7 @@ from stillhere.tokens.provider.records import ProviderTokens
 from stillhere.tokens.vault import Vault, read_vault_key
 from tests.faults.token_worker import VAULT_KEY, Options
 from tests.services.openid import SECRET, OpenIdServer, Person, openid_server
-from tests.support import running, wait_until
+from tests.support import PATIENCE_S, running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -52,7 +52,7 @@ LATER: Final = 600
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Made once: to read the system's authorities for each of many clients would take longer than what they do."""
 
-EAGER: Final = {"refresh_margin": 0.5, "least_margin": 0, "connect_timeout": 2_000, "read_timeout": 15_000, "total_timeout": 15_000}
+EAGER: Final = {"refresh_margin": 0.5, "least_margin": 0, "connect_timeout": 15_000, "read_timeout": 15_000, "total_timeout": 15_000}
 
 
 class Recorder(FaultyProvider):
@@ -284,7 +284,7 @@ async def ask(url: str, method: str, path: str, body: object = None, headers: Ma
         return await client.request(method, f"{url}{path}", content=content, headers={**OURS, **(headers or {})})
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, what: str, timeout_s: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, what: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait for a condition, looking often; fail with a sentence if it does not come."""
     end = time.monotonic() + timeout_s
     while not await condition():
@@ -301,7 +301,7 @@ def reason_of(answer: httpx2.Response) -> str:
 def killed(worker: Program) -> None:
     """Kill a worker as a power cut would, and wait until it is gone."""
     worker.process.kill()
-    worker.process.wait(timeout=20)
+    worker.process.wait(timeout=PATIENCE_S)
 
 
 def dead(worker: Program) -> None:

@@ -13,7 +13,7 @@ from stillhere.core.wire import PLAIN, Beat
 from stillhere.errors import StoreError
 from stillhere.manager import SETTLING_MS, SessionManager
 from tests.manager.doubles import GatedStore, settle
-from tests.support import START
+from tests.support import PATIENCE_S, START
 
 if TYPE_CHECKING:
     from stillhere.core.records import Session
@@ -127,7 +127,7 @@ async def test_a_batch_that_was_cancelled_before_it_began_holds_nobody_up(manage
     await asyncio.wait([sending])
     assert (await manager.authenticate(started.secret)).is_alive
     assert (await lost).is_alive
-    await asyncio.wait_for(manager.close(), 5)
+    await asyncio.wait_for(manager.close(), PATIENCE_S)
 
 
 class LosesAnswers(GatedStore):

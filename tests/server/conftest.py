@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run the demo behind a proxy that it trusts, so that each visitor can have an address of its own."""
+    """Run the demo behind a proxy that it trusts, so that each visitor can have an address of its own.
+
+    Sessions are idle for longer than the tests take: none ends while another test compares what is kept.
+    """
     folder = tmp_path_factory.mktemp("site")
     log = folder / "log"
-    flags = ("--trusted-proxies", "127.0.0.1/32", "--idle-timeout", "10m", "--beats-per-minute", "1000000")
+    flags = ("--trusted-proxies", "127.0.0.1/32", "--idle-timeout", "2h", "--absolute-timeout", "4h", "--beats-per-minute", "1000000")
     environment = {
         "STILLHERE_ADMIN_TOKEN": ADMIN_TOKEN,
         "STILLHERE_VIEWER_TOKEN": VIEWER_TOKEN,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, RejectConnection, RejectData, Request, TextMessage
 
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +35,11 @@ class Heard(NamedTuple):
     at: float
     event: str
     data: dict[str, Any]
+
+    @property
+    def at_ms(self) -> float:
+        """When, by the system's clock, which programs on this machine read, too."""
+        return (time.time() - time.monotonic() + self.at) * 1_000
 
 
 class Listener(threading.Thread):
@@ -75,12 +80,12 @@ class Listener(threading.Thread):
         wait_until(lambda: bool(self.heard) or self.closed is not None, what=f"a first event on {type(self).__name__}")
         assert self.names()[:1] == ["state"], (self.status, self.problem)
 
-    def wait(self, event: str, *, timeout_s: float = 20) -> Heard:
+    def wait(self, event: str, *, timeout_s: float = PATIENCE_S) -> Heard:
         """Wait for an event; give the first of its name."""
         wait_until(lambda: event in self.names(), what=f"{event} on a stream that heard {self.names()}, {self.closed}", timeout_s=timeout_s)
         return next(heard for heard in self.heard if heard.event == event)
 
-    def wait_closed(self, *, timeout_s: float = 20) -> int:
+    def wait_closed(self, *, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the stream is closed; tell how."""
         wait_until(lambda: self.closed is not None, what=f"the end of a stream that heard {self.names()}", timeout_s=timeout_s)
         assert self.closed is not None
@@ -91,7 +96,7 @@ class Listener(threading.Thread):
         with suppress(OSError):
             self.line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.line.shutdown(socket.SHUT_RD)
-        self.join(timeout=20)
+        self.join(timeout=PATIENCE_S)
 
     def run(self) -> None:
         """Listen."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support import Program
@@ -95,6 +95,12 @@ class Site:
         with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as database:
             (count,) = database.execute("select count(*) from stillhere_sessions where subject = ?", (email,)).fetchone()
             return int(count)
+
+
+def counted_out(in_a_minute: Callable[[], list[httpx2.Response]]) -> list[httpx2.Response]:
+    """Ask too often, and give the answers that say so; ask so often once more if a minute began meanwhile, with which counts begin anew."""
+    answers = in_a_minute()
+    return answers if all(answer.status_code == 429 for answer in answers) else in_a_minute()
 
 
 def secret_of(visitor: httpx2.Client) -> str:

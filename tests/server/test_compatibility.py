@@ -29,7 +29,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_script_of_ones_own_lives_a_whole_life(url: str) -> None:
     """Past the gate there is a marker to read; its paths beat, look and sign out; then both cookies are gone."""
-    with httpx2.Client(base_url=url, headers={"origin": url}) as page:
+    with httpx2.Client(base_url=url, headers={"origin": url}, timeout=20) as page:
         entered = page.post("/gate", data={"email": "reader@fund.example"})
         session, marker = entered.headers.get_list("set-cookie")
         assert "HttpOnly" in session
@@ -46,10 +46,10 @@ def test_a_script_of_ones_own_lives_a_whole_life(url: str) -> None:
 
 def test_a_bearer_does_what_the_cookie_does(url: str) -> None:
     """The same id as a bearer, from a program that is no browser and sends nothing else: it beats, looks and signs out."""
-    with httpx2.Client(base_url=url) as page:
+    with httpx2.Client(base_url=url, timeout=20) as page:
         page.post("/gate", data={"email": "reader@fund.example"}, headers={"origin": url})
         token = page.cookies["session"]
-    with httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}) as program:
+    with httpx2.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=20) as program:
         assert program.post("/keepalive").json()["success"] is True
         assert program.get("/auth/state").status_code == 200
         ended = program.post("/auth/logout")

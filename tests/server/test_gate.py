@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
-from tests.server.site import secret_of
+from tests.server.site import counted_out, secret_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -313,14 +313,17 @@ def test_a_form_that_breaks_off_begins_nothing(site: Site) -> None:
 
 def test_too_many_tries_from_one_address(site: Site) -> None:
     """Sixty forms a minute pass; the next is 429 with Retry-After and a page, and other addresses go on."""
-    visitor = site.visitor()
-    assert [visitor.post("/gate", data={"email": "no"}).status_code for _ in range(60)] == [422] * 60
-    answer = visitor.post("/gate", data={"email": site.name()})
-    assert answer.status_code == 429
-    assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert "Too many tries" in answer.text
-    forged = f"1.2.3.4, {visitor.headers['x-forwarded-for']}"
-    assert visitor.post("/gate", data={"email": "no"}, headers={"x-forwarded-for": forged}).status_code == 429
+
+    def too_often() -> list[httpx2.Response]:
+        visitor = site.visitor()
+        assert [visitor.post("/gate", data={"email": "no"}).status_code for _ in range(60)] == [422] * 60
+        forged = {"x-forwarded-for": f"1.2.3.4, {visitor.headers['x-forwarded-for']}"}
+        return [visitor.post("/gate", data={"email": site.name()}), visitor.post("/gate", data={"email": "no"}, headers=forged)]
+
+    answers = counted_out(too_often)
+    assert [answer.status_code for answer in answers] == [429, 429]
+    assert 1 <= int(answers[0].headers["retry-after"]) <= 60
+    assert "Too many tries" in answers[0].text
     assert site.visitor().post("/gate", data={"email": "no"}).status_code == 422
 
 
@@ -345,7 +348,7 @@ def test_the_page_says_why_the_last_session_ended(site: Site) -> None:
     visitor = site.enter()
     visitor.post("/lab/end")
     assert "ended from elsewhere" in visitor.get("/").text
-    assert "ended after 10 minutes without activity" in site.visitor().get("/?reason=idle").text
+    assert "ended after 2 hours without activity" in site.visitor().get("/?reason=idle").text
     for nonsense in ("nonsense", "", "<script>", "no_session"):
         assert "notice" not in site.visitor().get("/", params={"reason": nonsense}).text
 

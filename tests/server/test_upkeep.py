@@ -9,6 +9,7 @@ from stillhere import SessionManager, StoreError, minutes
 from stillhere.server.app import Readiness
 from stillhere.server.sweeper import for_ever
 from stillhere.stores.memory import MemoryStore
+from tests.support import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
@@ -63,9 +64,9 @@ async def test_the_sweep_outlives_whatever_it_meets(clock: FakeClock, caplog: py
     sweeper = asyncio.create_task(for_ever(manager.sweep, what="sweep", interval_ms=1))
     for mood in (StoreError("not now"), ValueError("what is this?")):
         store.mood = mood
-        await asyncio.wait_for(_until_asked(store, store.asked + 2), 10)
+        await asyncio.wait_for(_until_asked(store, store.asked + 2), PATIENCE_S)
     store.mood = None
-    await asyncio.wait_for(_until_asked(store, store.asked + 2), 10)
+    await asyncio.wait_for(_until_asked(store, store.asked + 2), PATIENCE_S)
     sweeper.cancel()
     await asyncio.wait([sweeper])
     assert sweeper.cancelled()

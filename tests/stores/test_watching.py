@@ -14,7 +14,7 @@ from stillhere.stores.memory import MemoryStore
 from stillhere.stores.sqlite import store as sqlite
 from stillhere.stores.sqlite.store import SqliteStore
 from tests.stores.every import session_of
-from tests.support import START
+from tests.support import PATIENCE_S, START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -70,10 +70,10 @@ async def test_trouble_that_passes_loses_nothing(tmp_path: Path, monkeypatch: py
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(sqlite, "_told_since", fail)
     waiting = asyncio.ensure_future(cast("AsyncGenerator[str | None]", watching).__anext__())
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), PATIENCE_S)
     await store.end("handle-a", EndedBy.REVOKED, now=START)
     monkeypatch.setattr(sqlite, "_told_since", look)
-    assert await asyncio.wait_for(waiting, 10) == "handle-a"
+    assert await asyncio.wait_for(waiting, PATIENCE_S) == "handle-a"
     await store.close()
     with pytest.raises(StoreError, match="closed"):
         await anext(watching)
@@ -91,5 +91,5 @@ async def test_who_was_away_for_too_long_is_told_to_look_again(tmp_path: Path, m
     for n in range(3):
         await store.end(f"handle-{n}", EndedBy.REVOKED, now=START)
     assert [session.handle for session in await store.sweep(limit=10, now=START + 10**9)] == ["handle-3"]
-    assert [await asyncio.wait_for(anext(watching), 10) for _ in range(2)] == [None, "handle-3"]
+    assert [await asyncio.wait_for(anext(watching), PATIENCE_S) for _ in range(2)] == [None, "handle-3"]
     await store.close()

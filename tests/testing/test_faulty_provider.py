@@ -112,7 +112,7 @@ async def test_everything_passes_as_it_is(faulty: FaultyProvider, client: httpx2
     assert upstream.heard[-1][::3] == ("POST", b"code=1")
     await client.post("/revoke")
     assert faulty.calls == {"other": 1, "discovery": 1, "token": 1, "revocation": 1}
-    httpx2.get(f"{faulty.url}/page", trust_env=False)
+    httpx2.get(f"{faulty.url}/page", trust_env=False, timeout=20)
     assert "cookie" not in upstream.heard[-1][2], "cookies are the caller's"
 
 
@@ -235,14 +235,14 @@ def test_a_test_that_is_not_async(faulty: FaultyProvider) -> None:
     held.release()
     asking.join(20)
     assert statuses == [404]
-    assert httpx2.get(f"{faulty.url}/page", trust_env=False).status_code == 500
+    assert httpx2.get(f"{faulty.url}/page", trust_env=False, timeout=20).status_code == 500
     faulty.always("other", None)
     faulty.always("other", None)
-    assert httpx2.get(f"{faulty.url}/page", trust_env=False).status_code == 404
+    assert httpx2.get(f"{faulty.url}/page", trust_env=False, timeout=20).status_code == 404
     faulty.next("other", Fault(status=500))
     faulty.hold("other")
     faulty.heal()
-    assert httpx2.get(f"{faulty.url}/page", trust_env=False).status_code == 404
+    assert httpx2.get(f"{faulty.url}/page", trust_env=False, timeout=20).status_code == 404
 
 
 async def test_nobody_lets_go(faulty: FaultyProvider, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +261,7 @@ async def test_a_provider_that_is_away() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         with FaultyProvider(f"http://127.0.0.1:{nobody.getsockname()[1]}") as faulty:
-            async with httpx2.AsyncClient(base_url=faulty.url, trust_env=False) as client:
+            async with httpx2.AsyncClient(base_url=faulty.url, trust_env=False, timeout=20) as client:
                 assert (await client.post("/oauth/token")).status_code == 502
             assert faulty.calls == {"other": 1}
 

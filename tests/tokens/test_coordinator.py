@@ -17,7 +17,7 @@ from stillhere.tokens.events import TokenNews
 from tests.tokens.party import HANDLE, Side, news
 
 if TYPE_CHECKING:
-    from stillhere.core.grants import Grant
+    from stillhere.core.grants import Grant, Held
 
 
 async def test_a_token_is_used_until_it_is_time() -> None:
@@ -189,7 +189,7 @@ async def test_who_is_overtaken_looks_again() -> None:
 
 async def test_who_waits_too_long_for_a_session_that_is_gone_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait has an end, and what is found then is the answer."""
-    monkeypatch.setattr(room, "WAIT_MS", 30)
+    monkeypatch.setattr(room, "WAIT_MS", 1_000)
     side = Side()
     await side.signed_in()
     side.near_the_end()
@@ -216,12 +216,21 @@ async def test_a_token_that_is_due_when_it_comes_is_asked_for_once() -> None:
 
 async def test_a_holder_that_waits_for_the_store_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lease that ran out is left alone once more: its holder may have the answer in hand, and the store may just be back."""
-    monkeypatch.setattr(room, "LINGER_S", 0.05)
+    monkeypatch.setattr(room, "LINGER_S", 1)
     side = Side()
     holder = await side.refreshing()
     side.clock.advance(room.LEASE_MS)
-    other = asyncio.create_task(side.beside().token())
-    await asyncio.sleep(0.01)
+    beside, looked = side.beside(), asyncio.Event()
+    look = beside.coordinator.safe.look
+
+    async def see(handle: str) -> Held:
+        held = await look(handle)
+        looked.set()
+        return held
+
+    monkeypatch.setattr(beside.coordinator.safe, "look", see)
+    other = asyncio.create_task(beside.token())
+    await looked.wait()
     side.party.gate.set()
     assert await other == await holder == "access-2"
     assert side.party.refreshed == ["refresh-1"]

@@ -28,7 +28,7 @@ def table() -> Iterator[DoubleTable]:
 def _call(table: DoubleTable, method: str, content: object = None, *, query: str = "", version: int = 2, token: str | None = "") -> Any:
     paths = {2: f"/api/v2/tables/{table.table}/records", 3: f"/api/v3/data/{table.base}/{table.table}/records"}
     headers = {} if token is None else {"xc-token": token or table.token}
-    return httpx2.request(method, f"{table.url}{paths[version]}{query}", json=content, headers=headers, trust_env=False)
+    return httpx2.request(method, f"{table.url}{paths[version]}{query}", json=content, headers=headers, trust_env=False, timeout=20)
 
 
 @pytest.mark.parametrize(

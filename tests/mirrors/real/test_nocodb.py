@@ -190,7 +190,7 @@ async def test_a_creation_whose_answer_is_lost_is_not_repeated(
 async def test_an_answer_that_does_not_come_is_given_up(noco: Noco, stand: Stand) -> None:
     """A call takes no longer than its time-out; the server is then away."""
     noco.weather.always = Fault.SLOW
-    drain = stand.drain(noco.mirror(timeout=50))
+    drain = stand.drain(noco.mirror(timeout=500))
     await stand.arrive()
     await drain.run()
     state = await drain.state()

@@ -162,7 +162,7 @@ async def test_events_are_told_until_they_are_taken(hook: Hook, drain: Drain, st
 async def test_an_answer_that_does_not_come_is_given_up(stand: Stand, weather: Weather) -> None:
     """A call takes no longer than its time-out; the receiver is then away."""
     weather.always = Fault.SLOW
-    drain = stand.drain(Webhook(_to(weather), transport=HttpxTransport(), clock=stand.clock, timeout=50))
+    drain = stand.drain(Webhook(_to(weather), transport=HttpxTransport(), clock=stand.clock, timeout=500))
     await stand.arrive()
     await drain.run()
     state = await drain.state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +47,11 @@ def application() -> Iterator[Application]:
         yield application
 
 
-@pytest.fixture(scope="module")
-def fronted(tmp_path_factory: pytest.TempPathFactory, application: Application) -> Iterator[Site]:
+@contextmanager
+def _fronted(place: Path, application: Application, *, timeout: str) -> Iterator[Site]:
     """Run the program with the application behind its gate."""
-    place = tmp_path_factory.mktemp("upstream")
     flags = (
-        *("--upstream", application.url, "--upstream-timeout", "1s", "--upstream-body", str(LARGEST)),
+        *("--upstream", application.url, "--upstream-timeout", timeout, "--upstream-body", str(LARGEST)),
         *("--open-paths", "/about,/public/", "--trusted-proxies", "127.0.0.1/32", "--bearer", "true"),
     )
     environment = {"STILLHERE_ADMIN_TOKEN": ADMIN_TOKEN, "STILLHERE_MESSAGES_PER_MINUTE": "1000000"}
@@ -59,12 +60,39 @@ def fronted(tmp_path_factory: pytest.TempPathFactory, application: Application) 
     assert "Traceback" not in (place / "log").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def front(fronted: Site, application: Application) -> Iterator[Site]:
-    """Give the running program; what waits in the application is let go after it."""
+@pytest.fixture(scope="module")
+def fronted(tmp_path_factory: pytest.TempPathFactory, application: Application) -> Iterator[Site]:
+    """Run the program with the application behind its gate; it waits longer than any machine takes."""
+    with _fronted(tmp_path_factory.mktemp("upstream"), application, timeout="20s") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def hastily_fronted(tmp_path_factory: pytest.TempPathFactory, application: Application) -> Iterator[Site]:
+    """Run another that waits for three seconds, for those tests in which it waits in vain."""
+    with _fronted(tmp_path_factory.mktemp("hasty"), application, timeout="3s") as site:
+        yield site
+
+
+@contextmanager
+def _lent(fronted: Site, application: Application) -> Iterator[Site]:
     application.go_on.clear()
     application.gone.clear()
     application.asked.clear()
     yield fronted
     application.go_on.set()
     fronted.close_browsers()
+
+
+@pytest.fixture
+def front(fronted: Site, application: Application) -> Iterator[Site]:
+    """Give the running program; what waits in the application is let go after it."""
+    with _lent(fronted, application) as site:
+        yield site
+
+
+@pytest.fixture
+def hasty(hastily_fronted: Site, application: Application) -> Iterator[Site]:
+    """Give the one that waits for three seconds only."""
+    with _lent(hastily_fronted, application) as site:
+        yield site

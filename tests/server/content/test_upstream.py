@@ -289,12 +289,12 @@ def test_a_websocket_is_refused_in_words(front: Site, application: Application) 
     assert application.asked == []
 
 
-def test_streams_pass_as_they_come(front: Site, application: Application) -> None:
+def test_streams_pass_as_they_come(hasty: Site, application: Application) -> None:
     """Server-sent events arrive one by one, may pause longer than the timeout, and end there when the browser has gone."""
-    with front.enter().stream("GET", "/events", headers={"accept": "text/event-stream"}) as answer:
+    with hasty.enter().stream("GET", "/events", headers={"accept": "text/event-stream"}) as answer:
         lines = answer.iter_lines()
         assert next(lines) == "data: first"
-        wait_until(lambda: not application.gone.wait(1.5), what="a pause longer than the timeout")
+        wait_until(lambda: not application.gone.wait(3.5), what="a pause longer than the timeout")
         application.go_on.set()
         assert "data: second" in itertools.islice(lines, 5)
     wait_until(application.gone.is_set, what="the application to see that the browser has gone")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/close", 502), ("/nonsense", 502), ("/slow", 504)])
-def test_trouble_is_told_and_signs_nobody_out(front: Site, path: str, status: int) -> None:
+def test_trouble_is_told_and_signs_nobody_out(hasty: Site, path: str, status: int) -> None:
     """An application that breaks off, speaks nonsense or says nothing is a page for people, a problem for programs; the session lives."""
-    visitor = front.enter()
+    visitor = hasty.enter()
     answer = visitor.get(path, headers=NAVIGATES)
     assert answer.status_code == status
     assert "You are still signed in" in answer.text
@@ -39,31 +39,31 @@ def test_trouble_is_told_and_signs_nobody_out(front: Site, path: str, status: in
 
 
 @pytest.mark.parametrize("path", ["/half", "/pause"])
-def test_half_an_answer_is_never_taken_for_a_whole(front: Site, path: str) -> None:
+def test_half_an_answer_is_never_taken_for_a_whole(hasty: Site, path: str) -> None:
     """If the application breaks off, or falls silent, in the middle of an answer, so do we: the browser sees that something is missing."""
     with pytest.raises(httpx2.RemoteProtocolError):
-        front.enter().get(path)
-    assert front.enter().get("/page").status_code == 200
+        hasty.enter().get(path)
+    assert hasty.enter().get("/page").status_code == 200
 
 
-def test_a_browser_that_leaves_frees_the_application(front: Site, application: Application) -> None:
+def test_a_browser_that_leaves_frees_the_application(hasty: Site, application: Application) -> None:
     """When a browser goes away in the middle, the connection to the application is closed, and the next visitor is served."""
     application.go_on.set()
-    with front.enter().stream("GET", "/events") as answer:
+    with hasty.enter().stream("GET", "/events") as answer:
         assert next(answer.iter_lines()) == "data: first"
     wait_until(application.gone.is_set, what="the stream to end at the application")
-    assert front.enter().get("/page").status_code == 200
+    assert hasty.enter().get("/page").status_code == 200
 
 
-def test_a_slow_upload_is_no_silence(front: Site) -> None:
+def test_a_slow_upload_is_no_silence(hasty: Site) -> None:
     """An upload that takes longer than the timeout passes, for something comes all the time."""
 
     def slowly() -> object:
         for _ in range(8):
-            time.sleep(0.2)  # slower than the timeout of a second as a whole
+            time.sleep(0.6)  # slower than the timeout of three seconds as a whole
             yield b"x" * 1_000
 
-    answer = front.enter().post("/echo", content=slowly())  # type: ignore[arg-type]  # a generator
+    answer = hasty.enter().post("/echo", content=slowly())  # type: ignore[arg-type]  # a generator
     assert answer.json()["size"] == 8_000
 
 

@@ -22,8 +22,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
-    """Run one server for all tests of this folder."""
-    with postgresql(tmp_path_factory.mktemp("postgresql")) as server:
+    """Run one server for all tests of this folder. Nothing but them reads and writes its tables."""
+    with postgresql(tmp_path_factory.mktemp("postgresql"), autovacuum="off") as server:
         yield server
 
 

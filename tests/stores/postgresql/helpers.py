@@ -7,6 +7,8 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tests.support import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -64,6 +66,6 @@ async def relay_before(url: str) -> AsyncIterator[Relay]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition while the event loop goes on; fail if it does not come."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110  # it comes true in another process, which sets no event here
             await asyncio.sleep(0.01)

@@ -16,7 +16,7 @@ from stillhere.stores.postgresql import listener, wire
 from stillhere.stores.postgresql.store import PostgresqlStore
 from tests.stores.every import GAP, IDLE, claim_of, session_of
 from tests.stores.postgresql.helpers import until
-from tests.support import START
+from tests.support import PATIENCE_S, START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ def cut(other: psycopg.Connection) -> int:
 
 async def answered(ask: Callable[[], Awaitable[object]]) -> object:
     """Ask until the store answers; only trouble that says so is waited out."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await ask()
@@ -105,6 +105,26 @@ async def test_silence_is_trouble(server: Postgresql, url: str, monkeypatch: pyt
     await until(lambda: store._run._wires[0]._watchdog is None)
     assert await store.get("handle-a") == session_of("a")
     await store.close()
+
+
+async def test_a_watchdog_gives_a_later_call_its_own_time(
+    server: Postgresql, store: PostgresqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the time of an answered call is over, a later one that still waits has the rest of its own, and its answer comes."""
+    monkeypatch.setattr(wire, "ANSWER_TIMEOUT_S", PATIENCE_S)
+    await store.create(session_of("a"))
+    (line,) = store._run._wires
+    armed = line._watchdog
+    assert armed is not None
+    server.pause()
+    waiting = asyncio.create_task(store.get("handle-a"))
+    await until(lambda: len(line._under_way) == 1)
+    armed.cancel()
+    line._check_silence()  # as if the time of `create` were over
+    assert line._watchdog is not None
+    assert line._watchdog.when() == line._under_way[0].sent_at + PATIENCE_S
+    server.resume()
+    assert await waiting == session_of("a")
 
 
 @asynccontextmanager

@@ -135,11 +135,14 @@ class TestSilence:
         with silent(6) as six:
             first = six.split(",")[0]
             stores = [RedisStore(url) for url in (f"redis+cluster://{six}", f"redis+sentinel://{six}/main", f"redis://{first}")]
-            begun_s = time.monotonic()
-            calls = [store.get(f"handle-{n}") for store in stores for n in range(3)]
-            found = await asyncio.gather(*calls, *(store.ping() for store in stores), return_exceptions=True)
-            assert time.monotonic() - begun_s < 2 * CALL_TIMEOUT_S
-            assert {type(one) for one in found} == {StoreError}
+            spans_s = list[float]()
+            while not spans_s or (spans_s[-1] >= 2 * CALL_TIMEOUT_S and len(spans_s) < 3):  # a machine may be away, but not every time
+                begun_s = time.monotonic()
+                calls = [store.get(f"handle-{n}") for store in stores for n in range(3)]
+                found = await asyncio.gather(*calls, *(store.ping() for store in stores), return_exceptions=True)
+                spans_s.append(time.monotonic() - begun_s)
+                assert {type(one) for one in found} == {StoreError}
+            assert spans_s[-1] < 2 * CALL_TIMEOUT_S, spans_s
             for store in stores:
                 await store.close()
 

@@ -10,10 +10,11 @@ import pytest
 from stillhere.core.records import EndedBy
 from stillhere.errors import StoreError
 from stillhere.stores.redis import listening
+from stillhere.stores.redis.routes import SingleRoutes
 from stillhere.stores.redis.store import RedisStore
 from tests.stores.every import IDLE, claim_of, session_of
 from tests.stores.redis.helpers import beat
-from tests.support import START, wait_until
+from tests.support import PATIENCE_S, START, wait_until
 
 if TYPE_CHECKING:
     from tests.services import RedisServer
@@ -45,18 +46,24 @@ class TestWatching:
         self, store: RedisStore, server: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Silence is no trouble; a server that does not answer when asked is listened to anew."""
-        monkeypatch.setattr(listening, "SILENCE_S", 1)
+        monkeypatch.setattr(listening, "SILENCE_S", 3)
         await store.create(session_of("a"))
         before = _pings(server)
         watching = store.watch()
         assert await anext(watching) is None
         waiting = asyncio.ensure_future(anext(watching))
-        await asyncio.to_thread(wait_until, lambda: _pings(server) >= before + 3, what="the server to be asked three times")
+        await asyncio.to_thread(wait_until, lambda: _pings(server) >= before + 2, what="the server to be asked twice")
         assert not waiting.done()
         monkeypatch.setattr(listening, "SILENCE_S", 0.1)
+        given_up = asyncio.Event()
+
+        async def look_again(_: SingleRoutes) -> None:
+            given_up.set()
+
+        monkeypatch.setattr(SingleRoutes, "look_again", look_again)
         server.pause()
         try:
-            await asyncio.wait({waiting}, timeout=2)
+            await asyncio.wait_for(given_up.wait(), PATIENCE_S)
             assert not waiting.done()
         finally:
             monkeypatch.setattr(listening, "SILENCE_S", 20)
