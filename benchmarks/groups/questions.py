@@ -46,6 +46,7 @@ FILTERS: Final = {
     "30 days, verified": replace(MONTH, verified=True),
     "all, signed out": VisitFilter(ended_by=("signed_out",)),
     "all, verified": VisitFilter(verified=True),
+    "all, 18 seconds or more": VisitFilter(min_visible_ms=18_000),
     "all of a visitor": VisitFilter(visitor="visitor7@fund.example"),
 }
 
