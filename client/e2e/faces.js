@@ -5,7 +5,9 @@ import { createDialog } from "../src/dialog.js"
 
 const real = performance.now.bind(performance)
 let ahead = 0
-performance.now = () => real() + ahead
+/** Since when the clock stands. @type {number | undefined} */
+let stoodAt
+performance.now = () => (stoodAt ?? real()) + ahead
 
 const faces = {
   /** @type {string[]} */
@@ -20,6 +22,10 @@ const faces = {
   warn: (/** @type {number} */ expiresInMs, canExtend = true, failures = 0) =>
     faces.ui?.warn(/** @type {any} */ ({ expiresInMs, canExtend, failures })),
   notice: (/** @type {any} */ over, isUnsaved = false) => faces.ui?.notice(over, () => faces.left++, isUnsaved),
+  /** From now on only `pass` lets time pass: what is read is not moved by how long reading takes. */
+  still() {
+    stoodAt ??= Math.round(real())
+  },
   /** Lets time pass, as far as the dialog can see. @param {number} ms */
   pass(ms) {
     ahead += ms

@@ -31,6 +31,7 @@ class Weather:
         retry_after_s: goes with it.
         delay_s: every answer waits that long.
         loses_answers: the program takes the message in, and nobody hears what it says.
+        loses: tells whose answers nobody hears, where it is not everyone's.
         doubles: every message arrives twice.
         holds: tells which messages wait for `release`.
         retry_ms: if not None, streams are told to come back after that long when they break.
@@ -40,6 +41,7 @@ class Weather:
     retry_after_s: int = 0
     delay_s: float = 0
     loses_answers: bool = False
+    loses: Callable[[Message], bool] | None = None
     doubles: bool = False
     holds: Callable[[Message], bool] | None = None
     retry_ms: int | None = None
@@ -181,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.ask(body)
         message.status = answer.status
         self.server.between.is_closing.wait(weather.delay_s)
-        if not weather.loses_answers:
+        if not (weather.loses_answers or (weather.loses and weather.loses(message))):
             self.tell(answer)
 
     def ask(self, body: bytes) -> HTTPResponse:

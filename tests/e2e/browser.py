@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from urllib3.exceptions import HTTPError
 
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,14 +112,14 @@ class Browser:
         return found
 
     def wait_for_client(self) -> None:
-        """Wait until the server has answered the page's first message."""
-        self.wait(lambda: self.js("return window.stillhere?.session?.state()?.state") == "active", "the first answer")
+        """Wait until the server has answered the page's first message; on a slow machine the warning may be near by then."""
+        self.wait(lambda: self.js("return window.stillhere?.session?.state()?.state") in {"active", "expiring"}, "the first answer")
 
-    def wait_for_path(self, path: str, timeout_s: float = 20) -> None:
+    def wait_for_path(self, path: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the tab in front is somewhere."""
         self.wait(lambda: self.path.partition("?")[0] == path, f"{path}, while at {self.path}", timeout_s)
 
-    def wait(self, condition: Any, what: str, timeout_s: float = 20) -> None:
+    def wait(self, condition: Any, what: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait for a condition."""
         wait_until(lambda: bool(condition()), what=what, timeout_s=timeout_s)
 
@@ -174,12 +174,8 @@ class Browser:
         return str(made["targetId"])
 
     def close_tab(self) -> None:
-        """Close the tab in front like a person; `pagehide` fires."""
-        handle = self.driver.current_window_handle
-        self.driver.switch_to.new_window("tab")
-        blank = self.driver.current_window_handle
-        self.driver.switch_to.window(handle)
-        self.driver.execute_cdp_cmd("Target.activateTarget", {"targetId": handle})
+        """Close the tab in front like a person; `pagehide` fires, and until then the page is on screen."""
+        blank = self.driver.execute_cdp_cmd("Target.createTarget", {"url": "about:blank", "background": True})["targetId"]
         self.driver.close()
         self.driver.switch_to.window(blank)
 

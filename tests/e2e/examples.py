@@ -102,3 +102,14 @@ def watch(browser: Browser) -> None:
 def sent(browser: Browser, path: str) -> list[Sent]:
     """Tell what this page sent to a path."""
     return [request for request in msgspec.convert(browser.js("return window.sent"), list[Sent]) if request.path == path]
+
+
+def hand_on(browser: Browser) -> None:
+    """Let pages that are opened from now on leave what they sent to the next one, for those that go by themselves."""
+    script = "addEventListener('pagehide', () => { sessionStorage.sent = JSON.stringify(window.sent) })"
+    browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+
+def sent_before(browser: Browser, path: str) -> list[Sent]:
+    """Tell what the page before this one sent to a path."""
+    return [request for request in msgspec.json.decode(browser.js("return sessionStorage.sent"), type=list[Sent]) if request.path == path]

@@ -58,11 +58,11 @@ class Page:
 
     def state(self, name: str = "badge") -> str:
         """Tell what a badge shows."""
-        return self.browser.find(f"#{name}").text
+        return str(self.browser.js("return document.getElementById(arguments[0]).textContent", name))
 
-    def wait_for_state(self, state: str, name: str = "badge", timeout_s: float = 20) -> None:
+    def wait_for_state(self, state: str, name: str = "badge") -> None:
         """Wait until a badge shows a state."""
-        self.browser.wait(lambda: self.state(name).startswith(state), f"{state}, not {self.state(name)!r}", timeout_s)
+        self.browser.wait(lambda: self.state(name).startswith(state), f"{state} in {name}")
 
     def wait_for_messages(self, kind: str, count: int) -> None:
         """Wait until that many messages of a kind arrived."""

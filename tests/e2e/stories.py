@@ -5,7 +5,6 @@ Times are scaled: a minute of the yardstick is half a second here. Beats are sca
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -14,7 +13,7 @@ from tests.e2e.between import between
 from tests.e2e.browser import Browser
 from tests.e2e.test_visits import stay
 from tests.e2e.test_weather import WHO, go_offline, leave_words_behind, recover, told_of
-from tests.e2e.truth import SPANS, union_ms
+from tests.e2e.truth import SPANS, late_ms, union_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,6 +48,7 @@ class Stay(NamedTuple):
         ended_by: how it ended, as the glossary calls it.
         spans: when each page was on screen, by its path.
         said_ms: visible time that the page's own client told at the end, by path.
+        late_ms: see `truth.late_ms`.
         active_ms: time in which somebody typed, and at most that of the activity window after it; None if that is not what was tried.
     """
 
@@ -56,6 +56,7 @@ class Stay(NamedTuple):
     ended_by: str
     spans: dict[str, list[Span]]
     said_ms: dict[str, float]
+    late_ms: float
     active_ms: tuple[float, float] | None = None
 
     @property
@@ -75,25 +76,23 @@ class Seen:
     def __init__(self) -> None:
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.said_ms: dict[str, float] = {}
+        self.late_ms = 0.0
 
     def note(self, browser: Browser) -> None:
         """Note what the browser and the page's client say of the page in front, in one breath."""
+        self.late_ms = max(self.late_ms, late_ms(browser))
         said_ms, spans = browser.js(f"return [window.stillhere.session.state().visibleMs, (() => {{{SPANS}}})()]")
         self.said_ms[browser.path] = said_ms
         self.spans[browser.path] += [(start, end) for start, end in spans]
 
     def leave(self, browser: Browser) -> None:
         """Close the page in front like a person, another tab being open, and note what is said of it at the last moment."""
-        tab = browser.hide()
-        blank = str(browser.driver.current_window_handle)
-        browser.bring(tab)
         self.note(browser)
-        browser.driver.close()
-        browser.driver.switch_to.window(blank)
+        browser.close_tab()
 
     def of(self, visitor: str, *, ended_by: str = "leave", active_ms: tuple[float, float] | None = None) -> Stay:
         """Tell it."""
-        return Stay(visitor, ended_by, dict(self.spans), self.said_ms, active_ms)
+        return Stay(visitor, ended_by, dict(self.spans), self.said_ms, self.late_ms, active_ms)
 
 
 def reads(browser: Browser) -> Stay:
@@ -143,6 +142,7 @@ def never_looks(browser: Browser) -> None:
     browser.find("input[name=email]").send_keys("nobody@looks.example")
     browser.find("form[action='/gate'] button[type=submit]").click()
     browser.wait_for_path("/lab/cover")
+    browser.js("document.getElementById('cover-stay').click()")  # which would go on by itself
     _opens_unseen(browser)
 
 
@@ -156,9 +156,9 @@ def types(browser: Browser) -> Stay:
     """Types for a while, then only looks, and signs out."""
     seen = Seen()
     browser.enter("author@studio.example")
-    typed_from = time.monotonic()
+    browser.js("window.typed = []; addEventListener('keydown', () => typed.push(performance.now()), true)")
     stay(browser, 3, typing=True)
-    typed_ms = (time.monotonic() - typed_from) * 1000
+    typed_ms = browser.js("return typed.slice(1).reduce((sum, at, n) => sum + Math.min(3000, at - typed[n]), 0)")
     stay(browser, 5)
     seen.note(browser)
     browser.js("window.stillhere.session.end()")

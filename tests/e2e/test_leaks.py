@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stillhere import Policy, hours
+from stillhere import Policy, hours, seconds
 from tests.e2e.react import BADGE, HEART, bundled
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ def bundle(request: pytest.FixtureRequest, dist: Path) -> bytes:
     return bundled(dist, str(request.param), "production")
 
 
+CALM = Policy(idle_timeout=seconds(120), warning_timeout=seconds(10), beat_interval=seconds(60), activity_window=seconds(10))
+
+WARNING = Policy(idle_timeout=seconds(60), warning_timeout=seconds(50), beat_interval=seconds(10), activity_window=seconds(10))
+"""The warning comes soon and stays for as long as a slow machine needs to look at it."""
+
+
+@pytest.fixture
+def policy(request: pytest.FixtureRequest) -> Policy:
+    """Give the policy that a test names, or the calm one."""
+    policy: Policy = getattr(request, "param", CALM)
+    return policy
+
+
 @pytest.fixture(autouse=True)
 def spy(chromium: Browser) -> Iterator[None]:
     """Count from before the page's first script."""
@@ -70,16 +83,21 @@ def inventory(page: Page) -> dict[str, Any]:
 
 def wait_for(page: Page, before: dict[str, Any]) -> None:
     """Wait until everything is as it was before."""
-    page.browser.wait(lambda: inventory(page) == before, f"{before}, not {inventory(page)}", 5)
+    page.browser.wait(lambda: inventory(page) == before, f"{before}, not {inventory(page)}")
 
 
-@pytest.mark.parametrize("state", ["unknown", "active", "expiring", "ended"])
+@pytest.mark.parametrize(
+    ("state", "policy"),
+    [("unknown", CALM), ("active", CALM), ("expiring", WARNING), ("ended", CALM)],
+    ids=["unknown", "active", "expiring", "ended"],
+    indirect=["policy"],
+)
 def test_stop_takes_everything_back(page: Page, state: str) -> None:
     """Whatever the client is at, asking, waiting, warning, saying goodbye: afterwards the page is as before, and nobody is sent away."""
     before = inventory(page)
     page.stand.holds_answers = state == "unknown"
-    page.browser.js("window.session = lab.start({notice: 1000})")
-    page.browser.wait(lambda: page.browser.js("return session.state().state") == ("active" if state == "ended" else state), state, 30)
+    page.browser.js("window.session = lab.start({notice: 30_000})")
+    page.browser.wait(lambda: page.browser.js("return session.state().state") == ("active" if state == "ended" else state), state)
     if state == "ended":
         page.expected = "status of 401"
         page.stand.end_session()
@@ -96,12 +114,13 @@ def test_stop_takes_everything_back(page: Page, state: str) -> None:
     assert page.browser.path == "/"
 
 
+@pytest.mark.parametrize("policy", [WARNING], ids=["warning"], indirect=True)
 def test_the_notice_stays_though_the_warning_showed(page: Page) -> None:
     """The end takes the place of the warning at once: what the browser tells late of the one's closing does not answer the other."""
     page.expected = "status of 401"
     page.browser.js("Object.defineProperty(navigator, 'locks', {value: undefined}); window.session = lab.start({notice: 60_000})")
     looks = "return document.querySelector('stillhere-dialog')?.shadowRoot.querySelector('#card').parentElement.localName"
-    page.browser.wait(lambda: page.browser.js(looks) == "dialog", "the warning", 30)
+    page.browser.wait(lambda: page.browser.js(looks) == "dialog", "the warning")
     page.stand.end_session()
     page.browser.js("session.check()")
     page.browser.wait(lambda: page.browser.js(looks) == "div" or page.browser.path != "/", "the notice")

@@ -38,6 +38,6 @@ def test_a_page_rendered_ahead_is_nothing_until_somebody_goes_there(chromium: Br
     chromium.wait_for_client()
     assert chromium.js("return performance.getEntriesByType('navigation')[0].activationStart") > 2_000, "it was not rendered ahead"
     # It may have heard ahead, from the page before it, that the session lives.
-    chromium.wait(lambda: application.views() - views == {chromium.state()["view"]}, "its first beat, and no other page's", 3)
+    chromium.wait(lambda: application.views() - views == {chromium.state()["view"]}, "its first beat, and no other page's")
     assert chromium.state()["visibleMs"] <= time.time() * 1000 - began
     chromium.driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from stillhere import Policy, seconds
 from tests.e2e.react import BADGE, HEART, QUIET, bundled
 
 if TYPE_CHECKING:
@@ -15,10 +17,28 @@ if TYPE_CHECKING:
     from tests.e2e.stand import Stand
 
 
+CALM = Policy(
+    idle_timeout=seconds(120), warning_timeout=seconds(10), beat_interval=seconds(60), activity_window=seconds(10), ramp=(seconds(60),)
+)
+"""After the first beat nothing is said unasked for as long as a test takes, also on a slow machine."""
+
+BEATING = msgspec.structs.replace(CALM, ramp=(seconds(5),))
+
+WARNING = msgspec.structs.replace(CALM, idle_timeout=seconds(30), warning_timeout=seconds(20), beat_interval=seconds(10))
+"""The warning can be waited for, and stays for a while."""
+
+
 @pytest.fixture(scope="module", params=["18", "19"])
 def bundle(request: pytest.FixtureRequest, dist: Path) -> bytes:
     """Bundle the page with each React, for development."""
     return bundled(dist, str(request.param), "development")
+
+
+@pytest.fixture
+def policy(request: pytest.FixtureRequest) -> Policy:
+    """Give the policy that a test names, or the calm one."""
+    policy: Policy = getattr(request, "param", CALM)
+    return policy
 
 
 def test_strict_mode_starts_one_client(page: Page) -> None:
@@ -30,6 +50,7 @@ def test_strict_mode_starts_one_client(page: Page) -> None:
     assert [message["kind"] for message in page.stand.messages if "kind" in message] == ["beat"]
 
 
+@pytest.mark.parametrize("policy", [BEATING], ids=["beating"], indirect=True)
 def test_many_components_share_one_stream_of_beats(page: Page) -> None:
     """Ten badges and ten hearts cost what one costs: the beat at once and the one after five seconds."""
     page.show(*({**part, "name": f"{part['name']}{n}"} for n in range(10) for part in (BADGE, HEART)))
@@ -183,12 +204,13 @@ def test_only_who_asks_is_rendered_each_second(page: Page) -> None:
     assert page.state("still").startswith("active"), shown
 
 
+@pytest.mark.parametrize("policy", [WARNING], ids=["warning"], indirect=True)
 def test_a_warning_can_be_answered_from_a_component(stand: Stand, page: Page) -> None:
     """The state turns to `expiring`, `extend` asks for more time, and the dialog is ours to leave out."""
     page.show({**BADGE, "options": {"dialog": False}})
-    page.wait_for_state("expiring", timeout_s=40)
-    assert page.browser.js("return document.querySelectorAll('stillhere-dialog').length") == 0
-    page.browser.js("lab.latest.badge.extend()")
+    page.wait_for_state("expiring")
+    dialogs = page.browser.js("lab.latest.badge.extend(); return document.querySelectorAll('stillhere-dialog').length")
+    assert dialogs == 0
     page.wait_for_state("active")
     assert [message["kind"] for message in stand.messages if message.get("kind") == "extend"] == ["extend"]
 

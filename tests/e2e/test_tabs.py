@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.between import Between, Weather
 from tests.e2e.test_visits import stay
-from tests.e2e.truth import on_screen, union_ms
+from tests.e2e.truth import late_ms, on_screen, union_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,10 @@ INTERVAL_S = 2.5
 FAST = ("--beat-interval", f"{INTERVAL_S}s", "--idle-timeout", "120s", "--beats-per-minute", "10000")
 """A beat every 2.5 seconds, in place of three minutes: 72 times as often. All marks of the ramp fall on one of them."""
 
-QUICK = ("--idle-timeout", "14s", "--warning-timeout", "8s", "--beat-interval", "6s", "--activity-window", "6s")
+QUICK = ("--idle-timeout", "45s", "--warning-timeout", "30s", "--beat-interval", "6s", "--activity-window", "6s")
 """Timeouts for a test that waits for a warning."""
 
-TOLERANCE_MS = 250
+TOLERANCE_MS = 1_000
 
 MARKED_BYTES = 64 << 20
 """More memory than a page needs for anything else."""
@@ -73,12 +73,12 @@ def test_windows_side_by_side_speak_with_one_voice(browser: Browser, sky: Betwee
     """
     windows = open_windows(browser, count)
     stay(browser, 2 * INTERVAL_S)
-    intervals = 4
+    intervals, since = 4, time.monotonic()
     sent = requests_in(sky, intervals)
-    # One more or less by where the intervals begin, and one by a window that a busy machine let miss a message.
-    assert intervals - 1 <= sent <= intervals + 2
+    # One more or less by where the intervals begin, one less by slow answers, and one more by a window that misses a message.
+    assert intervals - 2 <= sent <= intervals + 3
     assert sent / intervals / 3 <= 0.6
-    said = {beat["view"] for message in sky.beats()[-2:] for beat in message.beats()}
+    said = {beat["view"] for message in sky.beats(since) for beat in message.beats()}
     assert said == set(browser.in_each(windows, lambda: browser.state()["view"]))
     ends = deadlines(browser, windows)
     assert max(ends) - min(ends) < TOLERANCE_MS
@@ -107,7 +107,7 @@ const [count, done] = arguments, told = [], channel = new BroadcastChannel("repo
 const stop = () => (channel.close(), done(told))
 channel.onmessage = ({ data }) => data.hidden && told.push(data) === count && stop()
 channel.postMessage("tell")
-setTimeout(stop, 5000)
+setTimeout(stop, 25000)
 """
 
 
@@ -165,7 +165,7 @@ def test_twenty_tabs_of_one_window_send_what_one_does(browser: Browser, sky: Bet
     open_tabs(browser, 20)
     tab = browser.state()["tab"]
     since = time.monotonic()
-    assert 3 <= requests_in(sky, 4) <= 5
+    assert 2 <= requests_in(sky, 4) <= 6
     assert {beat["tab"] for message in sky.beats(since) for beat in message.beats()} == {tab}
     ends = [told["endsAt"] for told in reports(browser, 19)] + browser.js(
         "return [Date.now() + window.stillhere.session.state().expiresInMs]"
@@ -273,7 +273,7 @@ def test_a_warning_shows_in_all_windows_and_goes_from_all(browser: Browser) -> N
 
     browser.wait(lambda: all(warned()), "the warning in all windows")
     browser.js("document.querySelector('stillhere-dialog').shadowRoot.querySelector('#primary').click()")
-    browser.wait(lambda: not any(warned()), "the warning to go from all windows", 3)
+    browser.wait(lambda: not any(warned()), "the warning to go from all windows", 10)
     assert browser.in_each(windows, lambda: browser.state()["state"]) == ["active"] * 3
 
 
@@ -288,9 +288,10 @@ def test_windows_side_by_side_count_once(browser: Browser, house: House) -> None
     browser.driver.close()
     browser.driver.switch_to.window(first)
     stay(browser, 1)
-    spans += on_screen(browser)
+    least_ms = union_ms([*spans, *on_screen(browser)]) - late_ms(browser) - EXACT_MS
     browser.js("window.stillhere.session.beat()")
-    browser.wait(lambda: abs(house.visit_of(WHO)["visible_ms"] - union_ms(spans)) < EXACT_MS, "every second to be counted", 5)
+    browser.wait(lambda: house.visit_of(WHO)["visible_ms"] > least_ms, "every second to be counted")
+    assert house.visit_of(WHO)["visible_ms"] < union_ms([*spans, *on_screen(browser)]) + EXACT_MS
 
 
 NAVIGATE = {
@@ -305,6 +306,7 @@ def test_a_path_that_changes_without_loading_is_a_view(browser: Browser, house: 
     """An application goes to another path by itself: a view for each, with the time it was on screen; a query or a fragment makes none."""
     browser.enter(WHO)
     stay(browser, 2)
+    begun = time.monotonic()
     browser.js(NAVIGATE[how], "/second")
     stay(browser, 3)
     for where in ("/second?page=2", "/second#end"):
@@ -312,13 +314,15 @@ def test_a_path_that_changes_without_loading_is_a_view(browser: Browser, house: 
         browser.js("history.pushState(null, '', arguments[0])", where)
     stay(browser, 1)
     browser.js(NAVIGATE[how], "/third")
+    second_ms = (time.monotonic() - begun) * 1_000
     stay(browser, 1.5)
-    real_ms = union_ms(on_screen(browser))
+    less_ms, real_ms, looked = late_ms(browser) + EXACT_MS, union_ms(on_screen(browser)), time.monotonic()
     browser.close_tab()
-    house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None and visit["visible_ms"] > 6_500, "the last words")
+    most_ms = real_ms + (time.monotonic() - looked) * 1_000 + EXACT_MS
+    house.wait_for_visit(WHO, lambda visit: visit["left_at"] is not None and visit["visible_ms"] > 7_500 - less_ms, "the last words")
     views = {view["page"]: view["visible_ms"] for view in house.rows("views")}
     assert sorted(views) == ["/confidential", "/second", "/third"]
     assert len(house.rows("views")) == 3
-    assert abs(views["/second"] - 4_000) < EXACT_MS
-    assert abs(sum(views.values()) - real_ms) < EXACT_MS
-    assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS
+    assert 4_000 - less_ms < views["/second"] < second_ms + EXACT_MS
+    assert real_ms - less_ms < sum(views.values()) < most_ms
+    assert real_ms - less_ms < house.visit_of(WHO)["visible_ms"] < most_ms

@@ -21,6 +21,7 @@ from stillhere.tokens.keys import Algorithm, draw_key
 from tests.e2e.application import Application
 from tests.e2e.between import FAIR, Between, Message, Weather, between
 from tests.e2e.stand import CONFIG
+from tests.support import BUSY_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.e2e.browser import Browser
 
 LIFETIME_MS: Final = 4_000
+PATIENT_MS: Final = 60_000
 WINDOW_MS: Final = 2_500
 REFRESH: Final = "/session/refresh"
 
@@ -63,12 +65,12 @@ class Api(Application):
         logout_url: what the answer to a sign-out says besides, as if somebody had come from a provider.
     """
 
-    def __init__(self) -> None:
-        """Make keys, and give access tokens a life of seconds."""
+    def __init__(self, lifetime: int) -> None:
+        """Make keys, and give access tokens a life."""
         policy = Policy(idle_timeout=seconds(60), warning_timeout=seconds(10), beat_interval=seconds(5), activity_window=WINDOW_MS)
         super().__init__(policy, PAGES)
         keys = SigningKeys([draw_key(Algorithm.EDDSA, random_bytes=os.urandom)])
-        access = AccessTokens(keys, issuer="https://app.example", audience="https://api.example", lifetime=LIFETIME_MS)
+        access = AccessTokens(keys, issuer="https://app.example", audience="https://api.example", lifetime=lifetime)
         self.tokens = Tokens(access=access, refresh=True)
         self.config = msgspec.structs.replace(CONFIG, bearer=True)
         self.turns: list[Turn] = []
@@ -164,10 +166,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(chromium: Browser) -> Iterator[Desk]:
-    """Serve the application, put the proxy before it and open a tab; at the end, the session has come to no harm unless a test says so."""
+def desk(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """Serve the application, put the proxy before it and open a tab; tokens lapse within seconds only where a test waits for it."""
     chromium.driver.switch_to.new_window("tab")
-    api = Api()
+    api = Api(getattr(request, "param", PATIENT_MS))
     with api.serving(), between(api.url) as sky:
         chromium.base = sky.url
         chromium.problems()
@@ -180,27 +182,32 @@ def desk(chromium: Browser) -> Iterator[Desk]:
         chromium.driver.get("about:blank")
 
 
+@pytest.mark.parametrize("desk", [LIFETIME_MS], indirect=True)
 def test_typing_keeps_the_token_fresh(desk: Desk) -> None:
     """While somebody types, tokens follow each other in time without being asked for; each is another one, and so is each cookie."""
     desk.sign_in()
     kept: list[str] = []
+    typed_at: list[float] = []
 
     def typed_on() -> bool:
         desk.browser.type()
+        typed_at.append(time.monotonic())
         time.sleep(0.2)  # a hand has its own pace
-        if desk.refreshes() > len(kept):
-            kept.append(desk.tokens("t.accessToken()"))
+        if desk.refreshes() > len(kept) and (token := desk.tokens("t.accessToken()")) not in kept:
+            kept.append(token)
         return len(kept) == 4
 
-    desk.browser.wait(typed_on, "four tokens", 30)
-    assert len(set(kept)) == 4
-    assert desk.call() == (200, f"Bearer {kept[-1]}")
-    turns = desk.api.turns
+    desk.browser.wait(typed_on, "four tokens")
+    turns = list(desk.api.turns)
+    calls = "const had = await t.accessToken(), r = await t.fetch('/api/me')"
+    had, status, answer, has = desk.tokens(f"{{ {calls}; return [had, r.status, await r.json(), await t.accessToken()] }}")
+    assert (status, answer["bearer"]) in {(200, f"Bearer {had}"), (200, f"Bearer {has}")}  # it may be replaced just then
     assert {turn.status for turn in turns} == {200}
     assert len({turn.given for turn in turns}) == len(turns)
     assert [turn.presented for turn in turns[1:]] == [turn.given for turn in turns[:-1]]
     spans = [later.at - earlier.at for earlier, later in pairwise(turns)]
-    assert all(1 <= span < LIFETIME_MS / 1_000 for span in spans), spans
+    slowest_s = max(BUSY_S, *(later - earlier for earlier, later in pairwise(typed_at)))
+    assert all(1 <= span < LIFETIME_MS / 1_000 + slowest_s for span in spans), spans
     told = desk.browser.js("return [news, errors]")
     assert told[1] == []
     assert all(list(news) == ["accessTokenInMs"] and 0 < news["accessTokenInMs"] <= LIFETIME_MS for news in told[0])
@@ -210,6 +217,7 @@ def test_typing_keeps_the_token_fresh(desk: Desk) -> None:
     assert desk.browser.problems() == []
 
 
+@pytest.mark.parametrize("desk", [LIFETIME_MS], indirect=True)
 def test_nobody_there_nothing_refreshed(desk: Desk) -> None:
     """After the last input tokens are left to lapse; the next input brings one at once, and so does a call of the application."""
     desk.sign_in()
@@ -218,10 +226,10 @@ def test_nobody_there_nothing_refreshed(desk: Desk) -> None:
     desk.browser.wait(lambda: desk.refreshes() >= 1, "the first token")
     silent_ms = WINDOW_MS + 2 * LIFETIME_MS
     desk.browser.wait(lambda: desk.browser.state()["idleMs"] > silent_ms, "a long silence")
-    assert all(turn.at < typed_at + WINDOW_MS / 1_000 + 1.5 for turn in desk.api.turns)
+    assert all(turn.at < typed_at + WINDOW_MS / 1_000 + 1.5 + BUSY_S for turn in desk.api.turns)
     before = desk.refreshes()
     desk.browser.type()
-    desk.browser.wait(lambda: desk.refreshes() > before, "a token for who is back", 3)
+    desk.browser.wait(lambda: desk.refreshes() > before, "a token for who is back")
     desk.browser.wait(lambda: desk.browser.state()["idleMs"] > silent_ms, "another silence")
     before = desk.refreshes()
     assert desk.call()[0] == 200
@@ -239,13 +247,18 @@ def test_a_refresh_moves_no_deadline(desk: Desk) -> None:
     assert desk.api.session.last_active_at == active_at
 
 
+@pytest.mark.parametrize("desk", [LIFETIME_MS], indirect=True)
 def test_a_hidden_page_refreshes_when_it_is_asked_and_when_it_is_shown(desk: Desk) -> None:
     """In a hidden tab nothing is refreshed by itself; what is due is done when somebody looks at it again."""
     desk.sign_in()
     desk.browser.type()
     desk.browser.wait(lambda: desk.refreshes() >= 1, "the first token")
     hidden = desk.browser.hide()
-    hidden_at, before = time.monotonic(), desk.refreshes()
+    hidden_at = time.monotonic()
+    desk.browser.wait(
+        lambda: all(message.is_done.is_set() for message in desk.sky.messages if message.path == REFRESH), "what was under way"
+    )
+    before = desk.refreshes()
     desk.browser.wait(lambda: time.monotonic() > hidden_at + LIFETIME_MS / 1_000 + 1, "the token to lapse")
     assert desk.refreshes() == before
     desk.browser.show(hidden)
@@ -270,7 +283,9 @@ def test_two_tabs_that_refresh_at_once_get_the_same_successor(desk: Desk) -> Non
 
     before = desk.refreshes()
     desk.sky.weather = Weather(holds=is_refresh)
-    desk.browser.in_each((first, second), lambda: desk.tokens("{ window.next = t.refresh() }"))
+    listening = "{ window.now = new BroadcastChannel('now'); now.onmessage = () => { window.next = t.refresh() } }"
+    desk.browser.in_each((first, second), lambda: desk.tokens(listening))
+    desk.browser.js("new BroadcastChannel('now').postMessage('')")  # nobody waits for long: they give up after 10 s
     desk.browser.wait(lambda: desk.held() == 2, "both to ask")
     desk.sky.weather = FAIR
     desk.sky.release()
@@ -290,11 +305,8 @@ def test_a_lost_answer_is_asked_for_again(desk: Desk) -> None:
     desk.sign_in()
     desk.tokens("t.accessToken()")
     before = len(desk.api.turns)
-    desk.sky.weather = Weather(loses_answers=True)
-    desk.tokens("{ window.next = t.refresh() }")
-    desk.browser.wait(lambda: len(desk.api.turns) > before, "the refresh that nobody hears of")
-    desk.sky.weather = FAIR
-    token = desk.browser.js("return window.next")
+    desk.sky.weather = Weather(loses=lambda message: message.path == REFRESH and len(desk.api.turns) == before + 1)
+    token = desk.tokens("t.refresh()")
     lost, heard = desk.api.turns[before : before + 2]
     assert lost.presented == heard.presented
     assert lost.given == heard.given
@@ -304,6 +316,7 @@ def test_a_lost_answer_is_asked_for_again(desk: Desk) -> None:
     assert desk.api.session.ended_at is None
 
 
+@pytest.mark.parametrize("desk", [LIFETIME_MS], indirect=True)
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_trouble_signs_nobody_out(desk: Desk, status: int) -> None:
     """A server in trouble is asked again, not before the time it names, and whoever types gets a token when it is over."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import BUSY_S
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
 
 PAGES = {"/page": "<input autofocus data-stillhere-saved><script src=/session/client.js defer data-notice=60000></script>"}
 
-IDLE_MS = 8_000
+IDLE_MS = 14_000
 
-ON_THE_WAY_MS = 500
+SOON_MS = 1_000 + 1_000 * BUSY_S
+"""A second, and what a busy machine takes."""
+
+ON_THE_WAY_MS = 500 + 1_000 * BUSY_S
 """Input is credited from when a message arrives, so two messages can differ by how long they took."""
 
 RECORD = """
@@ -50,6 +55,11 @@ def log(chromium: Browser, name: str) -> list[float]:
     return [at for told, at in chromium.js("return log") if told == name]
 
 
+def back_at(chromium: Browser, woken_at: float) -> float:
+    """Tell when the page ran again: to thaw a frozen one takes its time, and the browser says when it is done."""
+    return max([woken_at, *log(chromium, "resume")])
+
+
 @pytest.mark.parametrize("how", ["frozen", "asleep"])
 def test_who_comes_back_too_late_sees_the_end_within_a_second(chromium: Browser, visit: Visit, how: str) -> None:
     """No warning flashes by, the page says why it is over, the gap counts nothing, and nobody is taken for active."""
@@ -62,16 +72,16 @@ def test_who_comes_back_too_late_sees_the_end_within_a_second(chromium: Browser,
         # Long enough to be over, and to be taken for sleep.
         chromium.wait(lambda: time.time() * 1000 > before.last_active_at + IDLE_MS + 5_000, "the session to be over")
         assert {message["kind"] for message in application.messages[said:]} <= {"leave"}, "the last will of a page that does not answer"
-        back_at = time.time() * 1000
+        woken_at = time.time() * 1000
     chromium.wait(lambda: log(chromium, "ended"), "the end")
-    assert log(chromium, "ended")[0] - back_at < 1_000
+    assert log(chromium, "ended")[0] - back_at(chromium, woken_at) < SOON_MS
     assert log(chromium, "expiring") == []
     assert "without activity" in chromium.js(CARD)
     assert chromium.js("return document.body.inert") is True
     after = application.session
     assert (after.ended_by, after.ended_at) == ("idle", after.last_active_at + IDLE_MS)
     assert after.last_active_at - before.last_active_at < ON_THE_WAY_MS
-    assert chromium.state()["visibleMs"] - visible_ms < 3_000
+    assert chromium.state()["visibleMs"] - visible_ms < IDLE_MS - 5_000
     assert len(log(chromium, "freeze")) == len(log(chromium, "resume")) == (how == "frozen")
 
 
@@ -83,9 +93,9 @@ def test_who_comes_back_in_time_goes_on(chromium: Browser, visit: Visit, how: st
     with gap(chromium, how):
         chromium.wait(lambda: time.time() > started_at + 10, "more than a moment to pass")
         seen_at = application.session.last_seen_at
-        back_at = time.time() * 1000
+        woken_at = time.time() * 1000
     chromium.wait(lambda: application.session.last_seen_at > seen_at, "a message")
-    assert application.session.last_seen_at - back_at < 1_000
+    assert application.session.last_seen_at - back_at(chromium, woken_at) < SOON_MS
     after = application.session
     assert after.ended_at is None
     assert after.last_active_at - before.last_active_at < ON_THE_WAY_MS

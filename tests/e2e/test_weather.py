@@ -16,9 +16,9 @@ from psycopg.sql import SQL
 from tests.e2e.between import FAIR, Between, Message, Weather, between
 from tests.e2e.conftest import SHORT
 from tests.e2e.test_visits import stay
-from tests.e2e.truth import on_screen, union_ms
+from tests.e2e.truth import late_ms, on_screen, union_ms
 from tests.services import postgresql
-from tests.support import serving
+from tests.support import BUSY_S, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,19 +58,19 @@ def attempts(browser: Browser) -> int:
 def recover(browser: Browser) -> None:
     """Let the application ask, so that no backoff has to be waited for; wait for the answer."""
     browser.js("window.stillhere.session.beat()")
-    browser.wait(lambda: (state := browser.state())["failures"] == 0 and state["state"] == "active", "an answer")
+    browser.wait(lambda: (state := browser.state())["failures"] == 0 and state["state"] in {"active", "expiring"}, "an answer")
 
 
 def close_and_compare(browser: Browser, house: House, others: list[Span] | None = None) -> None:
     """Close the page in front; what was counted is what was on screen."""
     real_ms = union_ms([*(others or []), *on_screen(browser)])
-    began = time.monotonic()
+    began, least_ms = time.monotonic(), real_ms - late_ms(browser) - EXACT_MS
     browser.close_tab()
     most_ms = real_ms + (time.monotonic() - began) * 1000  # on a busy machine a tab takes its time to go
     # The last words take a moment.
     with contextlib.suppress(AssertionError):
-        browser.wait(lambda: real_ms - EXACT_MS < house.visit_of(WHO)["visible_ms"] < most_ms + EXACT_MS, "the last words", 5)
-    assert real_ms - EXACT_MS < house.visit_of(WHO)["visible_ms"] < most_ms + EXACT_MS
+        browser.wait(lambda: least_ms < house.visit_of(WHO)["visible_ms"] < most_ms + EXACT_MS, "the last words", 20)
+    assert least_ms < house.visit_of(WHO)["visible_ms"] < most_ms + EXACT_MS
 
 
 @pytest.mark.parametrize("outage", ["the browser has no network", "connections are refused"])
@@ -79,13 +79,13 @@ def test_without_network_nothing_is_lost(browser: Browser, house: House, sky: Be
     browser.enter(WHO)
     browser.record()
     for span_s in OUTAGES_S:
-        before = attempts(browser)
+        before, since = attempts(browser), time.monotonic()
         sky.down() if outage.startswith("conn") else go_offline(browser)
         browser.js("window.stillhere.session.beat()")
         browser.wait(lambda: browser.state()["failures"] > 0, "a message into the void")
         stay(browser, span_s)
         assert browser.path == "/confidential"
-        assert attempts(browser) - before <= 4 + span_s / 2
+        assert attempts(browser) - before <= 4 + (time.monotonic() - since) / 2
         sky.up() if outage.startswith("conn") else go_offline(browser, offline=False)
         recover(browser)
     close_and_compare(browser, house)
@@ -111,12 +111,14 @@ def test_an_outage_over_tabs_and_paths_leaves_no_gap(browser: Browser, house: Ho
     stay(browser, 3)
     browser.bring(one)
     stay(browser, 2)
+    begun = time.monotonic()
     browser.js("history.pushState(null, '', '/elsewhere')")
     stay(browser, 2)
     browser.js("history.replaceState(null, '', '/elsewhere?page=2')")
     stay(browser, 1)
-    spans = on_screen(browser)
+    spans, looked = on_screen(browser), time.monotonic()
     browser.driver.close()
+    closed = time.monotonic()
     browser.bring(two)
     stay(browser, 2)
     sky.up()
@@ -124,8 +126,9 @@ def test_an_outage_over_tabs_and_paths_leaves_no_gap(browser: Browser, house: Ho
     house.wait_for_visit(WHO, bool, "a visit")
     views = {view["page"]: view["visible_ms"] for view in house.rows("views")}
     assert sorted(views) == ["/confidential", "/elsewhere", "/lab"]
-    assert abs(views["/elsewhere"] - 3_000) < EXACT_MS
-    assert abs(views["/confidential"] + views["/elsewhere"] - union_ms(spans)) < EXACT_MS
+    assert 3_000 - EXACT_MS < views["/elsewhere"] < (closed - begun) * 1_000 + EXACT_MS
+    whole_ms = views["/confidential"] + views["/elsewhere"]
+    assert union_ms(spans) - late_ms(browser) - EXACT_MS < whole_ms < union_ms(spans) + (closed - looked) * 1_000 + EXACT_MS
     close_and_compare(browser, house, spans)
 
 
@@ -134,11 +137,12 @@ def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: Ho
     browser.enter(WHO)
     windows = [browser.driver.current_window_handle, browser.open_window("/lab"), browser.open_window("/confidential")]
     browser.in_each(windows, browser.record)
+    since = time.monotonic()
     house.program.process.kill()
     house.program.process.wait()
     browser.js("window.stillhere.session.beat()")
     stay(browser, 6)
-    assert sum(browser.in_each(windows, lambda: attempts(browser))) <= 3 * (2 + 6 / 2)
+    assert sum(browser.in_each(windows, lambda: attempts(browser))) <= 3 * (2 + (time.monotonic() - since) / 2)
     assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     start_house(port=int(house.url.rpartition(":")[2]))
     back_at = time.monotonic()
@@ -147,7 +151,7 @@ def test_a_killed_server_comes_back_to_three_windows(browser: Browser, house: Ho
         browser.driver.switch_to.window(handle)
         browser.wait(lambda: browser.state()["failures"] == 0, "the answer to be known in every window")
     stay(browser, 3)
-    assert len(sky.beats(back_at)) <= 3 * 2
+    assert len(sky.beats(back_at)) <= 3 * (1 + (time.monotonic() - back_at) / 3)
     spans = browser.in_each(windows, lambda: on_screen(browser))
     for handle in windows[:2]:
         browser.driver.switch_to.window(handle)
@@ -173,14 +177,15 @@ def test_a_store_that_is_away_signs_nobody_out(tmp_path: Path, start_browser: St
         browser.wait(lambda: browser.state()["failures"] > 0, "an answer that is none")
         stay(browser, 5)
         answered = sky.beats(away_at)
-        assert {message.status for message in answered} == {503}
-        assert len(answered) <= 2 + 5 / 2
+        assert {message.status for message in answered if message.is_done.is_set()} == {503}
+        assert len(answered) <= 2 + (time.monotonic() - away_at) / 2
         assert browser.path == "/confidential"
         store.start()
+        least_ms = union_ms(on_screen(browser)) - late_ms(browser)
         recover(browser)
-        real_ms = union_ms(on_screen(browser))
+        most_ms = union_ms(on_screen(browser))
         [(counted_ms,)] = store.execute(SQL("SELECT visible_ms FROM stillhere_visits"), database="stillhere")
-        assert abs(counted_ms - real_ms) < EXACT_MS
+        assert least_ms - EXACT_MS < counted_ms < most_ms + EXACT_MS
 
 
 def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house: House, sky: Between) -> None:
@@ -197,7 +202,7 @@ def test_a_storm_of_refusals_is_not_answered_by_a_storm(browser: Browser, house:
         browser.js("dispatchEvent(new Event('online')); for (let i = 0; i < 5; i++) window.stillhere.session.check()")
     stay(browser, 7)
     # At 0 s, 3 s and 6 s, perhaps at 9 s; if two windows ask in the same moment, each is refused.
-    assert 2 <= len(sky.beats(since)) <= 6
+    assert 2 <= len(sky.beats(since)) <= 2 * (1 + (time.monotonic() - since) / 3)
     assert browser.in_each(windows, lambda: browser.path) == ["/confidential", "/lab", "/confidential"]
     sky.weather = FAIR
     browser.wait(lambda: browser.state()["failures"] == 0, "an answer")
@@ -218,12 +223,12 @@ def test_slow_answers_are_waited_for_and_given_up_in_time(browser: Browser, hous
     for _ in range(10):
         browser.js("window.stillhere.session.beat()")
         stay(browser, 0.3)
-    assert len(sky.beats(since)) <= 2
+    assert len(sky.beats(since)) <= 1 + (time.monotonic() - since) / 2
     browser.wait(lambda: any(told["ms"] > 2_000 and told["status"] == 200 for told in browser.told()), "a slow answer")
     sky.weather = Weather(delay_s=60)
     browser.js("window.stillhere.session.beat()")
-    browser.wait(lambda: browser.state()["failures"] > 0, "the page to give up", 20)
-    assert 9_000 < browser.told()[-1]["ms"] < 12_000
+    browser.wait(lambda: browser.state()["failures"] > 0, "the page to give up")
+    assert 9_000 < browser.told()[-1]["ms"] < 11_000 + 1_000 * BUSY_S
     sky.weather = FAIR
     recover(browser)
     close_and_compare(browser, house)
@@ -239,13 +244,14 @@ def test_what_was_done_without_being_told_is_done_once(browser: Browser, house: 
         browser.js("window.stillhere.session.beat()")
         browser.wait(lambda n=n: browser.state()["failures"] >= n, "an answer to be lost")
         stay(browser, 1)
-    assert {message.status for message in sky.beats()} == {200}
+    assert {message.status for message in sky.beats() if message.is_done.is_set()} == {200}
     counted_ms = house.visit_of(WHO)["visible_ms"]
     assert counted_ms <= union_ms(on_screen(browser))
+    least_ms = union_ms(on_screen(browser)) - late_ms(browser)
     sky.weather = FAIR
     recover(browser)
-    spans = on_screen(browser)
-    assert abs(house.visit_of(WHO)["visible_ms"] - union_ms(spans)) < EXACT_MS
+    counted_ms = house.visit_of(WHO)["visible_ms"]
+    assert least_ms - EXACT_MS < counted_ms < union_ms(on_screen(browser)) + EXACT_MS
     sky.weather = Weather(loses_answers=True)
     browser.js("window.stillhere.session.end()")
     browser.wait(lambda: house.session_of(WHO)["ended_by"] == "signed_out", "the sign-out to be taken in")
@@ -308,7 +314,7 @@ def test_words_of_a_closed_page_arrive_with_the_next_ones_once(browser: Browser,
         browser.driver.execute_cdp_cmd("Target.createTarget", {"url": f"{sky.url}/lab", "newWindow": True})["targetId"] for _ in range(2)
     ]
     browser.wait(lambda: told_of(sky, view), "the words of the closed page")
-    [kept] = [message for message in sky.beats() if view in message.body and "ageMs" in message.body]
+    kept = next(message for message in sky.beats() if view in message.body and "ageMs" in message.body)
     browser.wait(lambda: len({beat["view"] for message in sky.beats() for beat in message.beats()}) == 3, "both pages")
     browser.wait(
         lambda: any(row["view"] == view and abs(row["visible_ms"] - union_ms(spans)) < EXACT_MS for row in house.rows("views")),
@@ -319,7 +325,8 @@ def test_words_of_a_closed_page_arrive_with_the_next_ones_once(browser: Browser,
     assert [browser.js(again, kept.body) for _ in range(3)] == [200] * 3
     told_ms = max(beat["visibleMs"] for beat in kept.beats() if beat["view"] == view)
     assert next(row["visible_ms"] for row in house.rows("views") if row["view"] == view) <= told_ms <= union_ms(spans) + EXACT_MS
-    assert len(told_of(sky, view)) == 4 * len([beat for beat in kept.beats() if beat["view"] == view])
+    # Whoever has not heard an answer yet says it again by itself, too.
+    assert len(told_of(sky, view)) >= 4 * len([beat for beat in kept.beats() if beat["view"] == view])
     for page in pages[1:]:
         browser.driver.switch_to.window(page)
         spans += on_screen(browser)
@@ -340,7 +347,7 @@ def test_nobody_inherits_the_words_of_another(browser: Browser, house: House, sk
     assert browser.js("return Object.keys(localStorage)") == []
     assert told_of(sky, view) == []
     assert house.visit_of(WHO)["visible_ms"] == before
-    assert house.visit_of(OTHER)["visible_ms"] < 5_000
+    assert house.visit_of(OTHER)["visible_ms"] <= union_ms(on_screen(browser)) + EXACT_MS
 
 
 @pytest.mark.parametrize("house", [QUICK], indirect=True)
@@ -359,7 +366,8 @@ def test_an_outage_longer_than_the_session_ends_with_the_truth(browser: Browser,
     assert "reason=idle" in browser.path
     ended_at = house.session_of(WHO)["ended_at"]
     real_ms = union_ms((start, min(end, ended_at)) for start, end in spans)
-    assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS
+    # Words that came late are not missing here: the visit was on screen until the end.
+    assert abs(house.visit_of(WHO)["visible_ms"] - real_ms) < EXACT_MS + 1_000 * BUSY_S
 
 
 def test_a_stream_that_breaks_is_not_tried_without_end(

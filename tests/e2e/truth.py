@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.support import BUSY_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,17 +16,32 @@ Span = tuple[float, float]
 SPANS = """
 const [page] = performance.getEntriesByType("navigation")
 const turns = performance.getEntriesByType("visibility-state")
+const scripts = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/client.js"))
+const begun = Math.max(page.domInteractive, ...scripts.map(({ responseEnd }) => responseEnd))
 return turns
-  .map(({ name, startTime }, n) => [name, Math.max(startTime, page.domInteractive), turns[n + 1]?.startTime ?? performance.now()])
+  .map(({ name, startTime }, n) => [name, Math.max(startTime, begun), turns[n + 1]?.startTime ?? performance.now()])
   .filter(([name, from, to]) => name === "visible" && to > from)
   .map(([_, from, to]) => [from + performance.timeOrigin, to + performance.timeOrigin])
 """
-"""A deferred script, as the client is, begins when the page is interactive."""
+"""A deferred script, as the client is, begins when the page is interactive and the script is there."""
+
+LATE = """
+const asked = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/session/beat"))
+return Math.max(0, ...asked.map(({ duration }) => duration))
+"""
 
 
 def on_screen(browser: Browser) -> list[Span]:
     """Tell when the page in front was on screen, in milliseconds since 1970, until now."""
     return [(start, end) for start, end in browser.js(SPANS)]
+
+
+def late_ms(browser: Browser) -> float:
+    """Tell how long the slowest message of the page in front took, ms, up to what a busy machine may add.
+
+    The server credits no more than it saw pass: of one that took longer than the next, so much is missing.
+    """
+    return min(float(browser.js(LATE)), 1_000 * BUSY_S)
 
 
 def union_ms(spans: Iterable[Span]) -> float:
