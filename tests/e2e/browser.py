@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import JavascriptException, NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from selenium.webdriver.remote.webelement import WebElement
+
 
 FLAGS = (
     "--headless=new",
@@ -35,6 +36,10 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--window-size=1280,900",
 )
+
+
+PASSING = (JavascriptException, NoSuchElementException, StaleElementReferenceException)
+"""What is said of a page that is not there yet, or no more."""
 
 
 class Browser:
@@ -95,12 +100,14 @@ class Browser:
         self.wait_for_client()
 
     def find(self, selector: str) -> WebElement:
-        """Find an element."""
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
+        """Find an element, once it is there."""
+        found: WebElement = self.wait(lambda: self.driver.find_element(By.CSS_SELECTOR, selector), selector)
+        return found
 
     def text(self) -> str:
         """Read what the page says."""
-        return self.find("body").text
+        (said,) = self.wait(lambda: [self.find("body").text], "words")  # the page may go while it is read
+        return str(said)
 
     def js(self, script: str, *arguments: object) -> Any:
         """Run a script in the page and tell what it returns."""
@@ -119,9 +126,27 @@ class Browser:
         """Wait until the tab in front is somewhere."""
         self.wait(lambda: self.path.partition("?")[0] == path, f"{path}, while at {self.path}", timeout_s)
 
-    def wait(self, condition: Any, what: str, timeout_s: float = PATIENCE_S) -> None:
-        """Wait for a condition."""
-        wait_until(lambda: bool(condition()), what=what, timeout_s=timeout_s)
+    def wait(self, condition: Any, what: str, timeout_s: float = PATIENCE_S) -> Any:
+        """Wait for a condition, and tell what it told.
+
+        One page may be giving way to another: then elements are missing, and what scripts ask for.
+        """
+        told: Any = None
+        last: WebDriverException | None = None
+
+        def is_met() -> bool:
+            nonlocal told, last
+            try:
+                told = condition()
+            except PASSING as error:
+                told, last = None, error
+            return bool(told)
+
+        try:
+            wait_until(is_met, what=what, timeout_s=timeout_s)
+        except AssertionError as error:
+            raise error from last
+        return told
 
     def type(self, text: str = "x") -> None:
         """Press keys, as a person does: trusted input."""
