@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.e2e.between import between
 from tests.e2e.browser import Browser
-from tests.e2e.test_visits import stay
+from tests.e2e.test_visits import RECORD_KEYS, stay
 from tests.e2e.test_weather import WHO, go_offline, leave_words_behind, recover, told_of
 from tests.e2e.truth import SPANS, late_ms, union_ms
 
@@ -156,7 +156,7 @@ def types(browser: Browser) -> Stay:
     """Types for a while, then only looks, and signs out."""
     seen = Seen()
     browser.enter("author@studio.example")
-    browser.js("window.typed = []; addEventListener('keydown', () => typed.push(performance.now()), true)")
+    browser.js(RECORD_KEYS)
     stay(browser, 3, typing=True)
     typed_ms = browser.js("return typed.slice(1).reduce((sum, at, n) => sum + Math.min(3000, at - typed[n]), 0)")
     stay(browser, 5)

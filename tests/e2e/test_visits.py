@@ -19,6 +19,9 @@ WHO = "investor@fund.example"
 
 EXACT_MS = 1_000
 
+RECORD_KEYS = "window.typed = []; addEventListener('keydown', () => typed.push(performance.now()), true)"
+"""Keeps in `window.typed` when keys were pressed."""
+
 
 def stay(browser: Browser, seconds: float, *, typing: bool = False) -> None:
     """Stay on the page for a while, pressing a key about once a second if asked."""
@@ -129,7 +132,7 @@ def test_a_page_never_seen_is_nothing(house: House, start_browser: StartBrowser)
 def test_visible_and_active_time_are_two_numbers(browser: Browser, house: House) -> None:
     """Types for a while, then only looks: all of it was visible, only the typing was active."""
     seen_at = enter(browser, house)
-    browser.js("window.typed = []; addEventListener('keydown', () => typed.push(performance.now()), true)")
+    browser.js(RECORD_KEYS)
     stay(browser, 5, typing=True)
     typed_ms = browser.js("return typed.at(-1) - typed[0]")
     stay(browser, 7)
