@@ -77,7 +77,7 @@ class Stand:
 
 
 @contextmanager
-def standing(folder: Path, *, clock: FakeClock | None = None, post: Post | None = None, **flags: str) -> Iterator[Stand]:
+def standing(folder: Path, /, *, clock: FakeClock | None = None, post: Post | None = None, **flags: str) -> Iterator[Stand]:
     """Run a gate until the block ends.
 
     Args:

@@ -35,6 +35,11 @@ def other(code: str, step: int = 1) -> str:
     return f"{(int(code) + step) % 10**8:08}"
 
 
+def network_of(visitor: httpx2.Client) -> str:
+    """Tell where a browser is."""
+    return visitor.headers["x-forwarded-for"]
+
+
 def try_code(visitor: httpx2.Client, code: str) -> int:
     """Type a code; tell the status."""
     return visitor.post("/gate/code", data={"code": code}).status_code
@@ -45,6 +50,7 @@ def test_a_code_opens_the_gate(stand: Stand) -> None:
     visitor = stand.asked(next="/lab")
     page = visitor.get("/gate/code?next=/lab")
     assert page.status_code == 200
+    assert "for ten minutes, in this browser only" in page.text
     for part in ('autocomplete="one-time-code"', 'inputmode="numeric"', ADDRESS, 'name="next" value="/lab"'):
         assert part in page.text
     assert stand.sessions() == []
@@ -222,26 +228,47 @@ def test_a_hostile_way_back_never_leaves_the_site(stand: Stand, wanted: str) -> 
 
 
 def test_a_form_sent_twice_goes_on(stand: Stand) -> None:
-    """A second click on "send" sends no second mail and leads to where the code is typed; another browser is asked to wait."""
+    """A second click on "send" sends no second mail and leads to where the code is typed; another browser there is asked to wait."""
     visitor = stand.asked()
     assert visitor.post("/gate", data={"email": ADDRESS}).headers["location"] == "/gate/code"
-    answer = stand.visitor().post("/gate", data={"email": ADDRESS})
+    answer = stand.visitor(network_of(visitor)).post("/gate", data={"email": ADDRESS})
     assert (answer.status_code, answer.headers["retry-after"], answer.headers["cache-control"]) == (429, "30", "private, no-store")
     assert "a moment ago" in answer.text
     assert try_code(visitor, stand.post.code_for(ADDRESS)) == 303
     assert len(stand.post.mails) == 1
 
 
-def test_nobodys_mailbox_is_filled(stand: Stand) -> None:
-    """One mail in half a minute, ten in an hour, in whatever capitals, from wherever it is asked."""
-    for number in range(10):
-        stand.asked(ADDRESS if number % 2 else ADDRESS.upper())
+def test_one_network_keeps_nobody_out(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """For one network an address gets one mail in half a minute and five in an hour, and the log says so once; elsewhere it gets more."""
+    for number in range(5):
+        asking = stand.visitor("10.7.7.7").post("/gate", data={"email": ADDRESS if number % 2 else ADDRESS.upper()})
+        assert asking.status_code == 303
         stand.clock.advance(HALF_A_MINUTE - 1)
-        assert stand.visitor().post("/gate", data={"email": ADDRESS}).status_code == 429
+        assert stand.visitor("10.7.7.7").post("/gate", data={"email": ADDRESS}).headers["retry-after"] == "30"
         stand.clock.advance(1)
-    answer = stand.visitor().post("/gate", data={"email": ADDRESS})
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
-    wait_until(lambda: len(stand.post.mails) == 10, what="ten mails")
+    for _ in range(2):
+        answer = stand.visitor("10.7.7.7").post("/gate", data={"email": ADDRESS})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+        assert "only in the browser that asked for it" in answer.text
+        stand.clock.advance(HALF_A_MINUTE)
+    assert caplog.text.count("no more codes for r…@fund.example: 5 were asked for by one network in an hour") == 1
+    assert ADDRESS not in caplog.text
+    assert stand.visitor("10.7.7.7").post("/gate", data={"email": "other@fund.example"}).status_code == 303
+    visitor = stand.asked()
+    assert try_code(visitor, stand.post.code_for(ADDRESS, 3)) == 303
+
+
+def test_nobodys_mailbox_is_filled(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """No more than thirty mails in an hour go to an address, in whatever capitals, for whatever networks; the log says so once."""
+    for number in range(30):
+        stand.asked(ADDRESS if number % 2 else ADDRESS.upper())
+    for _ in range(2):
+        answer = stand.visitor().post("/gate", data={"email": ADDRESS})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+    wait_until(lambda: len(stand.post.mails) == 30, what="thirty mails")
+    assert caplog.text.count("no more codes for r…@fund.example: 30 were asked for by all networks together in an hour") == 1
+    stand.clock.advance(3_600_000)
+    stand.asked()
 
 
 def test_a_network_asks_for_ten_codes_a_minute(stand: Stand) -> None:
@@ -260,7 +287,7 @@ def test_processes_count_together(tmp_path: Path) -> None:
     with post_office() as post, standing(tmp_path, post=post) as one, standing(tmp_path, post=post, clock=one.clock) as two:
         visitor = one.asked()
         code = post.code_for(ADDRESS)
-        assert two.visitor().post("/gate", data={"email": ADDRESS}).status_code == 429
+        assert two.visitor(network_of(visitor)).post("/gate", data={"email": ADDRESS}).status_code == 429
         there = two.visitor(cookie=f"gate={visitor.cookies['gate']}")
         for number in range(GUESSES - 1):
             assert try_code((visitor, there)[number % 2], other(code, number + 1)) == 422

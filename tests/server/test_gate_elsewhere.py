@@ -91,7 +91,8 @@ async def test_the_code_of_somebody_who_may_not_enter_opens_nothing() -> None:
     codes = Codes(store, FakeClock(), lambda count: bytes(range(count)))
     for may_enter, found in ((False, Wrong.CODE), (True, 7)):
         challenge, code = await codes.begin("a@fund.example", terms="", accepted_at=7, may_enter=may_enter)
-        assert await codes.accepted_at(challenge) == 7
+        assert await codes.accepted_at(challenge, terms="") == 7
+        assert await codes.accepted_at(challenge, terms="others") is None
         assert await codes.check(challenge, code, terms="") == found
 
 

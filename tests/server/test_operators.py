@@ -106,12 +106,21 @@ def test_the_way_to_a_page_goes_through_the_door_and_on(site: Site, path: str) -
     "asked",
     [
         *(None, "", "/", "/lab", "//evil.example/admin", "https://evil.example/admin", "/admin/login", "/admin/logout", "/admin/api/now"),
+        *("/admin/visits/../../x", "/admin/visits/..", "/admin/visits/./x", "/admin/visits/%2e%2E/..%2fx", "/admin/visits/.%2e?a=b#c"),
         *("/admin/../lab", "/adminx", "/admin\\evil", "/admin/visits.csv", "/admin/visits\r\nx: y", "/admin//evil.example", "javascript:1"),
     ],
 )
 def test_the_way_on_leads_to_the_dashboard_only(asked: str | None) -> None:
     """Anything but a page of the dashboard leads to its front page."""
     assert way_back(asked) == "/admin"
+
+
+@pytest.mark.parametrize(
+    "asked", ["/admin/visitors/a..b@fund.example", "/admin/visits/...", "/admin/pages/site%2Fdeck.pdf?from=../x#/../y"]
+)
+def test_dots_that_lead_nowhere_are_no_way_out(asked: str) -> None:
+    """A name with dots in it, and whatever stands after the path, is left as it is."""
+    assert way_back(asked) == asked
 
 
 @pytest.mark.parametrize("size", [16_385, 100_000])

@@ -12,7 +12,7 @@ from stillhere.core.ids import hash_secret
 from stillhere.core.lists import AddressList
 
 CODE_DIGITS: Final = 8
-"""With five guesses a code and ten codes an hour for an address, guessing takes more than a hundred years."""
+"""With five guesses a code and thirty codes an hour for an address, guessing takes more than fifty years."""
 
 CODE_BYTES: Final = 16
 """Random bytes for a code: so many more than needed that every code is as likely as any other."""

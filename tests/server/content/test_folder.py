@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote
 
 import pytest
 from starlette.exceptions import HTTPException
 
 from stillhere.server.content.folder import Folder
+from stillhere.server.content.html import MOST_WHOLE
 from stillhere.server.content.safe import Found, Root
 from stillhere.server.pages import Pages
 from tests.server.content.folders import HOSTILE_NAME, NAVIGATES, PAGE, furnish, headers_of, raw
+from tests.server.gates import standing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +156,26 @@ def test_a_hostile_name_is_inert_and_leads_to_its_file(room: Site) -> None:
     assert visitor.get(href).text == "harmless"
 
 
+def test_what_is_behind_the_gate_looks_like_it(tmp_path: Path) -> None:
+    """Listing, viewer and error page have the gate's colour, and its picture where it has ours; without either they have ours."""
+    (tmp_path / "deck").mkdir()
+    furnish(tmp_path / "deck", tmp_path / "secret.txt")
+    (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', "utf-8")
+    picture, colour = '<img class="logo" src="/gate/brand/logo" alt="">', '<link rel="stylesheet" href="/gate/brand/style.css">'
+    brand: dict[str, Any] = {"gate_logo": str(tmp_path / "logo.svg"), "gate_colour": "#ffcc00"}
+    for told, count in ((brand, 1), ({}, 0)):
+        with standing(tmp_path, gate_code="none", folder=str(tmp_path / "deck"), **told) as stand:
+            visitor = stand.visitor()
+            assert visitor.post("/gate", data={"email": "reader@fund.example"}).status_code == 303
+            listing, viewer, lost = (visitor.get(path, headers=NAVIGATES) for path in ("/empty/", "/view/deck.pdf/1", "/nothing"))
+            assert [page.status_code for page in (listing, viewer, lost)] == [200, 200, 404]
+            assert [page.text.count(colour) for page in (listing, viewer, lost)] == [count] * 3
+            assert [page.text.count(picture) for page in (listing, viewer, lost)] == [count] * 3
+            assert [page.text.count('class="mark"') for page in (listing, lost)] == [1 - count] * 2
+            # Later than the house's own, or it would change nothing.
+            assert count == 0 or all(page.text.index("/base.css") < page.text.index(colour) for page in (listing, viewer, lost))
+
+
 def test_sub_folders_and_their_index(room: Site) -> None:
     """A folder's address ends in a slash; its index is shown if it has one, else what it holds, with the way up."""
     visitor = room.enter()
@@ -188,6 +210,31 @@ def test_a_page_in_another_encoding_keeps_it(room: Site) -> None:
     assert answer.headers["content-type"] == "text/html"
     assert "Grüße".encode("latin-1") in answer.content
     assert b"client.js" in answer.content
+
+
+def test_a_long_page_gets_the_client_too(tmp_path: Path) -> None:
+    """A page of more than five megabytes has its client, encoding and tag for caches like any other, and is as it is without `inject`."""
+    (tmp_path / "deck" / "sub").mkdir(parents=True)
+    pages = {}
+    for path, encoding in (("/long.html", "utf-8"), ("/sub/", "utf-8"), ("/old.html", "latin-1")):
+        pages[path] = f"<!doctype html><body>{'ü' * MOST_WHOLE}</body></html>".encode(encoding)
+        (tmp_path / "deck" / f"{path}index.html"[1:] if path.endswith("/") else tmp_path / "deck" / path[1:]).write_bytes(pages[path])
+    for inject in ("true", "false"):
+        with standing(tmp_path, gate_code="none", folder=str(tmp_path / "deck"), inject=inject) as stand:
+            visitor = stand.visitor()
+            assert visitor.post("/gate", data={"email": "reader@fund.example"}).status_code == 303
+            for path, page in pages.items():
+                answer, media_type = visitor.get(path), "text/html" if path == "/old.html" else "text/html; charset=utf-8"
+                assert headers_of(answer, "content-type", "content-security-policy") == [media_type, "frame-ancestors 'self'"]
+                tag = re.search(
+                    rb'<script src="/session/client\.js\?v=\w+" data-login="/gate" data-heat defer></script>\n</body>', answer.content
+                )
+                assert (tag is not None) == (inject == "true")
+                assert page == (answer.content if tag is None else answer.content.replace(tag[0], b"</body>"))
+                head = visitor.head(path)
+                assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", media_type)
+                assert head.headers.get("content-length") != "0"
+                assert visitor.get(path, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.server.content.inject import MOST_BYTES, Injector, injected, tag_of
+from stillhere.server.content.inject import MOST_HELD, Injector, injected, tag_of
 
 URL: Final = "/session/client.js"
 TAG: Final = tag_of(f"{URL}?v=1", "/gate")
@@ -38,10 +38,24 @@ def test_where_the_tag_goes(page: bytes, expected: bytes) -> None:
     assert injected(page, TAG, URL) == expected.replace(b"%s", TAG)
 
 
-def test_a_page_that_is_too_long_stays_as_it_is() -> None:
-    """What is longer than five megabytes is not looked through."""
-    page = b"<html>" + b"a" * MOST_BYTES + b"</body>"
-    assert injected(page, TAG, URL) == page
+@pytest.mark.parametrize(
+    ("behind", "expected"),
+    [
+        (b"</body>", b"%s</body>"),
+        (b"</body>" + b"b" * (MOST_HELD - 7), b"%s</body>" + b"b" * (MOST_HELD - 7)),
+        (b"</body>" + b"b" * (MOST_HELD - 6), b"</body>" + b"b" * (MOST_HELD - 6) + b"%s"),
+        (b"</body>" + b"b" * MOST_HELD + b"</body>\n", b"</body>" + b"b" * MOST_HELD + b"%s</body>\n"),
+    ],
+)
+@pytest.mark.parametrize("length", [1_000, 300_000, 20_000_000])
+def test_a_page_may_be_long(behind: bytes, expected: bytes, length: int) -> None:
+    """However long it is, it gets the client, before its last `</body>` or at its end, in whatever pieces; little of it is held back."""
+    begin = b"<html>" + b"a" * 6_000_000
+    injector, page, made = Injector(TAG, URL), begin + behind, bytearray()
+    for at in range(0, len(page), length):
+        made += injector.feed(page[at : at + length])
+        assert at < len(begin) or min(at + length, len(page)) - len(made) <= MOST_HELD
+    assert bytes(made) + injector.finish() == begin + expected.replace(b"%s", TAG)
 
 
 def test_a_long_page_passes_while_it_comes() -> None:

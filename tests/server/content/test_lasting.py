@@ -12,6 +12,7 @@ from stillhere.errors import StoreError
 from stillhere.server.content import GateMiddleware
 from stillhere.server.content.files import PIECE_BYTES
 from stillhere.server.content.folder import Folder
+from stillhere.server.content.html import MOST_WHOLE
 from stillhere.server.content.lasting import LOOK_INTERVAL_S
 from stillhere.server.pages import Pages
 from stillhere.stores.memory import MemoryStore
@@ -47,15 +48,18 @@ class Store(MemoryStore):
 
 
 class Stand:
-    """A folder with one large file behind a gate, and a reader of it.
+    """A folder with a large file and a longer page behind a gate, and a reader of one of them.
 
     Args:
         place: for the folder.
         manager: the sessions.
+        path: of what is read.
     """
 
-    def __init__(self, place: Path, manager: SessionManager) -> None:
+    def __init__(self, place: Path, manager: SessionManager, path: str = "/big.bin") -> None:
         (place / "big.bin").write_bytes(b"x" * PIECES * PIECE_BYTES)
+        (place / "big.html").write_bytes(b"x" * (MOST_WHOLE + PIECES * PIECE_BYTES))
+        self._path = path
         folder = Folder(place, Pages(), site_name="Deck", tag=None, downloads=True)
         self._app = GateMiddleware(folder, manager, open_paths=("/big.bin",))
         self.sent: list[MutableMapping[str, Any]] = []
@@ -65,7 +69,7 @@ class Stand:
         cookie = [] if secret is None else [(b"cookie", f"session={secret}".encode())]
         asgi = {"version": "3.0", "spec_version": "2.3"}
         sides = {"client": ("127.0.0.1", 1), "server": ("localhost", 8000), "headers": [(b"host", b"localhost:8000"), *cookie]}
-        target = {"method": "GET", "path": "/big.bin", "raw_path": b"/big.bin", "query_string": b"", "root_path": ""}
+        target = {"method": "GET", "path": self._path, "raw_path": self._path.encode(), "query_string": b"", "root_path": ""}
         scope = {"type": "http", "asgi": asgi, "scheme": "http", "http_version": "1.1", **sides, **target}
         asked = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -110,9 +114,10 @@ async def manager(clock: FakeClock, store: Store) -> AsyncIterator[SessionManage
         yield manager
 
 
-async def test_a_download_stops_once_its_session_is_over(tmp_path: Path, manager: SessionManager, clock: FakeClock) -> None:
-    """The next piece after the next look is not sent, and the answer is left unfinished."""
-    started, stand = await manager.start("reader@fund.example"), Stand(tmp_path, manager)
+@pytest.mark.parametrize("path", ["/big.bin", "/big.html"])
+async def test_a_download_stops_once_its_session_is_over(tmp_path: Path, manager: SessionManager, clock: FakeClock, path: str) -> None:
+    """The next piece after the next look is not sent, and the answer is left unfinished, also of a page that is so long."""
+    started, stand = await manager.start("reader@fund.example"), Stand(tmp_path, manager, path)
 
     async def end(pieces: int) -> None:
         if pieces == 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from starlette.routing import Route
 
@@ -39,7 +40,9 @@ def way_back(text: str | None) -> str:
     path = local_path(text)
     behind = (path or "").partition("?")[0].partition("#")[0]
     is_page = behind == HOME or any(behind == f"{HOME}/{section}" or behind.startswith(f"{HOME}/{section}/") for section in SECTIONS)
-    return path if path is not None and is_page else HOME
+    # A browser goes up at `..` before it asks, also where the dots are written as %2e; a proxy may do so where the slash is.
+    goes_up = not {".", ".."}.isdisjoint(unquote(behind).split("/"))
+    return path if path is not None and is_page and not goes_up else HOME
 
 
 class Doors:

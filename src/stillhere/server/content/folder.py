@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from stillhere.adapters.asgi import session_of
-from stillhere.server.content.files import headers_of, is_known, media_type_of, send_file
+from stillhere.server.content.files import media_type_of, send_file
 from stillhere.server.content.guard import wants_page
-from stillhere.server.content.inject import MOST_BYTES, injected
+from stillhere.server.content.html import send_page
 from stillhere.server.content.lasting import SessionOver
 from stillhere.server.content.listing import crumbs_of, is_pdf, rows_of
 from stillhere.server.content.safe import Root
@@ -24,6 +22,8 @@ from stillhere.server.pages import go
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from starlette.responses import Response
 
     from stillhere.adapters.asgi import Receive, Scope, Send
     from stillhere.server.content.safe import Found
@@ -56,7 +56,6 @@ class Folder:
         self._pages = pages
         self._site_name = site_name
         self._tag = tag
-        self._salt = "" if tag is None else f"-{zlib.crc32(tag[0]):x}"
         self._downloads = downloads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,8 +86,8 @@ class Folder:
             return await self._folder(request, path, found)
         if is_pdf(path) and wants_page(request.scope) and not (self._downloads and "download" in request.query_params):
             return go(quote(f"/view{path}"))
-        if media_type_of(path) == "text/html" and found.size <= MOST_BYTES:
-            return await self._html(request, found)
+        if media_type_of(path) == "text/html":
+            return await send_page(self._root, found, request, tag=self._tag)
         attachment = "download" in request.query_params
         return await send_file(self._root, found, request, attachment=attachment)
 
@@ -97,25 +96,10 @@ class Folder:
             return go(quote(f"{path}/"))
         index = await asyncio.to_thread(self._root.find, f"{path}{INDEX}")
         if index is not None and not index.is_folder:
-            return await self._html(request, index)
+            return await send_page(self._root, index, request, tag=self._tag)
         rows, count = await asyncio.to_thread(rows_of, self._root, found.file, path)
         crumbs = crumbs_of(path, self._site_name)
         return self._pages.show("folder.html", crumbs=crumbs, rows=rows, count=count, subject=_who(request))
-
-    async def _html(self, request: Request, found: Found) -> Response:
-        page, found = await asyncio.to_thread(self._read, found)
-        if self._tag is not None:
-            page = injected(page, *self._tag)
-        tag = f'"{found.mark}{self._salt}"'
-        headers = {**headers_of("text/html"), "etag": tag, "content-type": f"text/html{_charset(page)}"}
-        if is_known(tag, request.headers.get("if-none-match")):
-            return Response(status_code=304, headers=headers)
-        return Response(page, headers=headers)
-
-    def _read(self, found: Found) -> tuple[bytes, Found]:
-        file, found = self._root.open(found)
-        with file:
-            return file.read(), found
 
     async def _view(self, request: Request, path: str, number: str | None) -> Response:
         found = await asyncio.to_thread(self._root.find, path)
@@ -139,12 +123,3 @@ class Folder:
 def _who(request: Request) -> str:
     session = session_of(request.scope).session
     return "" if session is None else session.subject
-
-
-def _charset(page: bytes) -> str:
-    """Tell the encoding of a page, if it is certain; a page in another one says so itself."""
-    try:
-        page.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-    return "; charset=utf-8"

@@ -6,8 +6,8 @@ import re
 from html import escape
 from typing import Final
 
-MOST_BYTES: Final = 5_000_000
-"""A page longer than this goes on as it is."""
+MOST_HELD: Final = 5_000_000
+"""Bytes that may wait behind a `</body>` for another one. If more come, that was none of the page's, but one in a text or a script."""
 
 _END: Final = re.compile(rb"</body\s{0,16}>", re.IGNORECASE)
 _LONGEST_END: Final = len("</body>") + 16
@@ -28,9 +28,9 @@ def tag_of(client_url: str, gate: str) -> bytes:
 class Injector:
     """Looks at a page as it passes, piece by piece, and puts a tag before its last `</body>`.
 
-    What comes after a `</body>` waits until the page ends: there may be another, for scripts write pages, too. A page without one gets
-    the tag at its end. What is no whole page, such as a fragment that a script asked for, stays as it is; so does a page that has the
-    client already.
+    What comes after a `</body>` waits until the page ends: there may be another, for scripts write pages, too. A page without one, or
+    with far too much behind it, gets the tag at its end, however long it is. What is no whole page, such as a fragment that a script
+    asked for, stays as it is; so does a page that has the client already.
 
     Args:
         tag: the tag.
@@ -62,13 +62,13 @@ class Injector:
         # What was looked at is not looked at again, or a long page in small pieces would take the square of its length.
         begin = max(0, self._searched - self._keeps)
         new = bytes(held[begin:])
-        if self._mention in new or self._passed + len(held) > MOST_BYTES:
+        if self._mention in new:
             return self._leave(bytes(held))
         at = _last_end(new)
-        if at is not None:
-            split, self._has_end = begin + at, True
-        else:
-            split = 0 if self._has_end else max(0, len(held) - self._keeps)
+        split, self._has_end = (0, self._has_end) if at is None else (begin + at, True)
+        self._has_end = self._has_end and len(held) - split <= MOST_HELD
+        if not self._has_end:
+            split = max(0, len(held) - self._keeps)
         going = bytes(held[:split])
         del held[:split]
         self._searched = len(held)

@@ -82,13 +82,24 @@ class Codes:
         challenge = Challenge(self._random_bytes(16).hex(), email)
         code = write_code(self._random_bytes(CODE_BYTES))
         sealed = seal_code(code if may_enter else self._random_bytes(16).hex(), nonce=challenge.nonce, email=email, terms=terms)
-        await self._store.note(challenge.name, f"{sealed}.{accepted_at}", until=self._clock() + CODE_TIMEOUT - 1)
+        await self._store.note(challenge.name, f"{sealed}.{hash_name(terms)}.{accepted_at}", until=self._clock() + CODE_TIMEOUT - 1)
         return challenge, code
 
-    async def accepted_at(self, challenge: Challenge) -> int | None:
-        """Tell when who has this asked first, or None if the challenge is over or was never one of ours."""
-        kept = await self._store.noted(challenge.name, now=self._clock())
-        return int(kept[0].rpartition(".")[2]) if kept else None
+    async def accepted_at(self, challenge: Challenge, *, terms: str) -> int | None:
+        """Tell when who has this asked first; None if the challenge is over, was never one of ours, or other terms were accepted.
+
+        Args:
+            challenge: what the browser kept.
+            terms: version that counts now, or an empty text.
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+        for kept in await self._store.noted(challenge.name, now=self._clock()):
+            _, accepted, accepted_at = _read_note(kept)
+            if accepted == hash_name(terms):
+                return accepted_at
+        return None
 
     async def check(self, challenge: Challenge, typed: str, *, terms: str) -> int | Wrong:
         """Check a code as typed; a right one is used by that. A text that can be no code costs no guess.
@@ -115,10 +126,10 @@ class Codes:
         else:
             return Wrong.SPENT
         for kept in await self._store.noted(challenge.name, now=now):
-            sealed, _, accepted_at = kept.rpartition(".")
+            sealed, _, accepted_at = _read_note(kept)
             if is_code(sealed, code, nonce=challenge.nonce, email=challenge.email, terms=terms):
                 is_first = await self._store.first(f"{challenge.name}:used", until=now + CODE_TIMEOUT, now=now)
-                return int(accepted_at) if is_first else Wrong.CODE
+                return accepted_at if is_first else Wrong.CODE
         return Wrong.CODE
 
 
@@ -143,6 +154,13 @@ def keep_challenge(challenge: Challenge, peer: Peer) -> Headers:
 def drop_challenge(peer: Peer) -> Headers:
     """Write the header that has the browser forget it."""
     return (("set-cookie", f"{_name(peer)}=; Max-Age=0; {_manner(peer)}"),)
+
+
+def _read_note(kept: str) -> tuple[str, str, int]:
+    # A process of the version before wrote no terms; then none were accepted that could be the right ones.
+    sealed, _, rest = kept.partition(".")
+    accepted, _, accepted_at = rest.rpartition(".")
+    return sealed, accepted, int(accepted_at)
 
 
 def _name(peer: Peer) -> str:

@@ -86,6 +86,16 @@ class GateConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Everything below this path is the same for everybody and needs no session."""
         return f"{self.path}/brand/"
 
+    @property
+    def style_path(self) -> str:
+        """Where the style sheet of its own is, if it has one."""
+        return f"{self.untouched}style.css"
+
+    @property
+    def logo_path(self) -> str:
+        """Where the picture is, if it has one."""
+        return f"{self.untouched}logo"
+
 
 def gate_config(options: GateOptions, *, path: str = "/gate", ask_path: str = "/", assets: str = "/static") -> GateConfig:
     """Make a gate of settings.

@@ -49,7 +49,10 @@ NO_EMAIL: Final = "Please enter an e-mail address, such as you@company.example."
 NO_ACCESS: Final = "That is not the access code. Ask whoever sent you here."
 NO_TERMS: Final = "Please accept the terms to go on."
 WRONG: Final = {
-    Wrong.CODE: "That is not the code, or it is older than ten minutes. Look at the newest message, or ask for another code.",
+    Wrong.CODE: (
+        "That is not the code, or it is older than ten minutes, or another browser asked for it. "
+        "Look at the newest message, or ask for another code."
+    ),
     Wrong.SPENT: "Five wrong codes are too many. Ask for another one.",
 }
 
@@ -95,6 +98,7 @@ class Gate:
     ) -> None:
         """Count nothing yet."""
         self._pages = pages
+        pages.share(gate=config)  # what is shown behind it looks like it
         self._config = config
         self._policy = manager.policy
         self._clock = manager.clock
@@ -120,9 +124,9 @@ class Gate:
         if config.terms is not None and config.terms.text is not None:
             routes.append(Route(f"{path}/terms", self.terms))
         if config.style is not None:
-            routes.append(Route(f"{config.untouched}style.css", _asset(config.style.encode(), "text/css")))
+            routes.append(Route(config.style_path, _asset(config.style.encode(), "text/css")))
         if config.logo is not None:
-            routes.append(Route(f"{config.untouched}logo", _asset(config.logo.content, config.logo.media_type)))
+            routes.append(Route(config.logo_path, _asset(config.logo.content, config.logo.media_type)))
         return routes
 
     async def ask(self, request: Request) -> Response:
@@ -193,8 +197,8 @@ class Gate:
         if challenge is None or self._sending is None:
             return self._back(following)
         if "again" in form:
-            accepted_at = await self._sending.codes.accepted_at(challenge)
-            if accepted_at is None:
+            accepted_at = await self._sending.codes.accepted_at(challenge, terms=self._terms_version())
+            if accepted_at is None:  # the challenge is over, or the terms have changed: both begin at the form
                 return self._back(following)
             judged = judge(challenge.email, self._config.lists, asks_for_code=True)
             return await self._send(mine, challenge.email, following, accepted_at, judged, before=challenge)
@@ -231,10 +235,13 @@ class Gate:
         )
         if isinstance(asked, Later):
             mine_already = read_challenge(mine.request, mine.peer) if before is None else None
-            if mine_already is not None and mine_already.email == email and await self._sending.codes.accepted_at(mine_already) is not None:
+            if mine_already is not None and mine_already.email == email and await self._is_under_way(self._sending, mine_already):
                 return go(self._code_path(following))  # the form was sent twice, and the code is on its way to this browser
             return self._later(asked, email, following, before)
         return with_headers(go(self._code_path(following)), keep_challenge(asked, mine.peer))
+
+    async def _is_under_way(self, sending: Sending, challenge: Challenge) -> bool:
+        return await sending.codes.accepted_at(challenge, terms=self._terms_version()) is not None
 
     def _later(self, later: Later, email: str, following: str | None, before: Challenge | None) -> Response:
         """Show the page that was sent in once more, with what to do."""
@@ -315,6 +322,8 @@ class Gate:
             trouble=trouble,
             errors=errors or {},
             email=email,
+            # Who sent the form, and is not told to accept the terms, has accepted these very ones.
+            has_accepted=bool(errors or trouble) and "terms" not in (errors or {}),
             timeouts=timeouts_of(self._policy),
             signed_in_as=signed_in_as,
         )

@@ -11,7 +11,7 @@ import msgspec
 from stillhere.core.addresses import shortened
 from stillhere.errors import MailError, SettingsError
 from stillhere.server.gate.codes import Challenge, Codes
-from stillhere.server.gate.throttles import MAIL_OF_ADDRESS, MAIL_OF_NETWORK, Limit, Throttles
+from stillhere.server.gate.throttles import MAIL_OF_ADDRESS, MAIL_OF_ASKER, MAIL_OF_NETWORK, Throttles
 from stillhere.stores.protocol import Noting
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ Type it on the page that asked for it. It is good for ten minutes, once, and onl
 
 If you did not ask for it, somebody typed your address by mistake. Nothing happens as long as you keep the code to yourself.
 """
+
+
+MOMENT_AGO: Final = (
+    "A code for this address was asked for a moment ago. It opens only in the browser that asked for it: "
+    "if that is this one, look into your mail; if not, try again in half a minute."
+)
+TOO_MANY: Final = (
+    "Too many codes were asked for this address. Try again in an hour. A code in your mail opens only in the browser that asked for it."
+)
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -98,7 +107,7 @@ class Sending:
         """Mail a code, unless a list says no; nobody can tell which.
 
         The answer waits until the mail server has shown that it takes messages, and not for this message: so it comes as soon for
-        an address that gets none.
+        an address that gets none. What that server does not take counts for no address; only how often a network asks is counted before.
 
         Args:
             email: whom.
@@ -110,14 +119,18 @@ class Sending:
         Raises:
             StoreError: if the store cannot be reached.
         """
-        later = await self._throttled(email, network)
-        if later is not None or self._mailer is None:
-            return later or Later(503, "No code can be sent.", MAIL_OF_ADDRESS[0].span_s)
+        if self._mailer is None:
+            return Later(503, "No code can be sent.", MAIL_OF_NETWORK.span_s)
+        if not await self.throttles.takes(f"mail:{network}", MAIL_OF_NETWORK):
+            return Later(429, "Many codes were asked for from where you are. Try again in a minute.", MAIL_OF_NETWORK.span_s)
         try:
             await self._mailer.rehearse()
         except MailError as error:
             logger.warning("no code can be sent: %s", error)
             return Later(503, "The code could not be sent. Try again in half a minute; nothing is lost.", error.retry_after)
+        later = await self._throttled(email, network)
+        if later is not None:
+            return later
         challenge, code = await self.codes.begin(email, terms=terms, accepted_at=accepted_at, may_enter=not judged.is_refused)
         if not judged.is_refused:
             task = asyncio.create_task(self._mail(self._mailer, email, code))
@@ -130,12 +143,18 @@ class Sending:
         await asyncio.gather(*self._under_way)
 
     async def _throttled(self, email: str, network: str) -> Later | None:
-        if not await self.throttles.takes(f"mail:{network}", MAIL_OF_NETWORK):
-            return Later(429, "Many codes were asked for from where you are. Try again in a minute.", MAIL_OF_NETWORK.span_s)
-        for limit in MAIL_OF_ADDRESS:
-            # Capitals make no other mailbox, at least at most servers.
-            if not await self.throttles.takes(f"mail:{email.lower()}", limit):
-                return Later(429, _moment_ago(limit), limit.span_s)
+        # Capitals make no other mailbox, at least at most servers.
+        mailbox = email.lower()
+        asker = f"mail:{mailbox}:{network}"
+        moment, hour = MAIL_OF_ASKER
+        if not await self.throttles.takes(asker, moment):
+            return Later(429, MOMENT_AGO, moment.span_s)
+        # Who asks too often for one network takes no place of the address's own: those are for everybody.
+        for name, limit, whence in ((asker, hour, "one network"), (f"mail:{mailbox}", MAIL_OF_ADDRESS, "all networks together")):
+            if not await self.throttles.takes(name, limit):
+                if await self.throttles.is_news(name, limit):
+                    logger.warning("no more codes for %s: %d were asked for by %s in an hour", shortened(email), limit.times, whence)
+                return Later(429, TOO_MANY, limit.span_s)
         return None
 
     async def _mail(self, mailer: Mailer, email: str, code: str) -> None:
@@ -149,9 +168,3 @@ class Sending:
                     return
             else:
                 return
-
-
-def _moment_ago(limit: Limit) -> str:
-    if limit is MAIL_OF_ADDRESS[0]:
-        return "A code for this address was asked for a moment ago. Look into your mail, or try again in half a minute."
-    return "Too many codes were asked for this address. Try again in an hour."

@@ -29,11 +29,14 @@ class Limit(msgspec.Struct, frozen=True):
         return self.span // 1000
 
 
-MAIL_OF_ADDRESS: Final = (Limit(1, 30_000), Limit(10, 3_600_000))
-"""Codes mailed to one address: so that nobody's mailbox is filled."""
+MAIL_OF_ASKER: Final = (Limit(1, 30_000), Limit(5, 3_600_000))
+"""Codes mailed to one address for one network: so that who asks in somebody's name keeps them out nowhere else."""
+
+MAIL_OF_ADDRESS: Final = Limit(30, 3_600_000)
+"""Codes mailed to one address, whoever asks: so that nobody's mailbox is filled from many networks."""
 
 MAIL_OF_NETWORK: Final = Limit(10, 60_000)
-"""Codes that one network may ask for."""
+"""Times that one network may ask for codes, for whomever."""
 
 ACCESS_OF_NETWORK: Final = Limit(30, 60_000)
 """Tries at the access code that one network may make."""
@@ -67,3 +70,16 @@ class Throttles:
             if await self._store.first(f"gate:{name}:{limit.span}:{place}", until=now + limit.span - 1, now=now):
                 return True
         return False
+
+    async def is_news(self, name: str, limit: Limit) -> bool:
+        """Tell whether nobody has told in this span that a limit has no place left, so that a log says it once and not with every try.
+
+        Args:
+            name: as it was given to `takes`.
+            limit: the same.
+
+        Raises:
+            StoreError: if the store cannot be reached.
+        """
+        now = self._clock()
+        return await self._store.first(f"gate:{name}:{limit.span}:told", until=now + limit.span - 1, now=now)
