@@ -88,7 +88,8 @@ class Application(Stand):
         """What the server has counted of all visits."""
         archive = self._manager.archive
         assert archive is not None
-        return asyncio.run_coroutine_threadsafe(archive.totals(since=0), self._loop).result(timeout=20).visible_ms
+        asked = archive.totals(since=0, beat_interval=self._manager.policy.beat_interval, now=self._manager.clock())
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(timeout=20).visible_ms
 
     def heartbeats(self, path: str = "/api/poll") -> set[str | None]:
         """Tell which values of `X-Heartbeat` came to a path."""

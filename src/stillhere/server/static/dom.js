@@ -43,6 +43,29 @@ export function setText(element, text) {
 }
 
 /**
+ * Puts other children in the place of those that are there; what had the focus, was open or scrolled is so again.
+ * @param {Element} parent
+ * @param {...Child} children
+ */
+export function refill(parent, ...children) {
+  const wanted = children.filter(child => child != null && child !== false)
+  if (wanted.length === parent.childNodes.length && wanted.every((child, i) => child === parent.childNodes[i])) return
+  const fresh = el("div", {}, ...children)
+  const old = [...parent.childNodes]
+  if (old.length === fresh.childNodes.length && old.every((node, i) => node.isEqualNode(fresh.childNodes[i]))) return
+  const all = (/** @type {string} */ selector) => [...parent.querySelectorAll(selector)]
+  const focused = document.activeElement
+  const held = focused ? all(focused.tagName).indexOf(focused) : -1
+  const open = all("details").map(one => one.hasAttribute("open"))
+  const scrolled = all(".scroll").map(one => one.scrollTop)
+  parent.replaceChildren(...fresh.childNodes)
+  all("details").forEach((one, i) => one.toggleAttribute("open", open[i] ?? false))
+  all(".scroll").forEach((one, i) => { one.scrollTop = scrolled[i] ?? 0 })
+  const again = focused && all(focused.tagName)[held]
+  if (again instanceof HTMLElement) again.focus({ preventScroll: true })
+}
+
+/**
  * Makes the children of `parent` match `items`, keeping the element of every key that stays.
  * @template Item
  * @template {{ element: HTMLElement, update(item: Item): void }} Row

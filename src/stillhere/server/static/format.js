@@ -38,6 +38,16 @@ export const brief = ms => duration(ms).replace(/\u00a000\u00a0.$/, "")
 export const remaining = ms => duration(ms == null ? ms : Math.ceil(Math.max(0, ms) / SECOND) * SECOND)
 
 /**
+ * What may be missing at most: rounded up by the unit it is told in, for a bound is never told smaller than it is.
+ * @param {number | null | undefined} ms
+ */
+export function atMost(ms) {
+  if (ms == null) return "–"
+  const unit = ms < HOUR ? SECOND : ms < DAY ? MINUTE : HOUR
+  return ms > 0 ? `≤${NBSP}${duration(Math.ceil(ms / unit) * unit)}` : "nothing"
+}
+
+/**
  * "8 s ago", "now".
  * @param {number | null | undefined} ms
  */
@@ -48,6 +58,13 @@ export function ago(ms) {
 
 /** @param {number | null | undefined} value 0 to 100 */
 export const percent = value => (value == null ? "–" : `${Math.round(value)}${NBSP}%`)
+
+/**
+ * How much of a whole something is: nothing only where it is nothing.
+ * @param {number} part
+ * @param {number} whole
+ */
+export const share = (part, whole) => part > 0 && 200 * part < whole ? `<${NBSP}1${NBSP}%` : percent(whole ? (100 * part) / whole : 0)
 
 /** @param {number} value */
 export const count = value => new Intl.NumberFormat().format(value)

@@ -188,11 +188,12 @@ export async function ask(path, init = {}, patience = PATIENCE_MS) {
  * @param {string} path
  * @param {URLSearchParams | Record<string, string>} [query]
  * @param {AbortSignal} [signal]
+ * @param {number} [patience] ms until it is given up
  * @returns {Promise<any>}
  */
-export async function read(path, query = {}, signal) {
+export async function read(path, query = {}, signal, patience) {
   const words = new URLSearchParams(query).toString()
-  const answer = await ask(words ? `${path}?${words}` : path, { headers: { "X-Heartbeat": "true" }, signal })
+  const answer = await ask(words ? `${path}?${words}` : path, { headers: { "X-Heartbeat": "true" }, signal }, patience)
   return answer.json().catch(() => { throw new ApiError(answer.status, 0, { detail: "The server’s answer can’t be read." }) })
 }
 

@@ -5,11 +5,14 @@ export function fadeEdges(row) {
   row.classList.add("fades")
   const look = () => {
     const { scrollLeft, clientWidth, scrollWidth } = row
-    row.classList.toggle("more-before", scrollLeft > 1)
-    row.classList.toggle("more-after", scrollLeft + clientWidth < scrollWidth - 1)
+    // The room that the row leaves at its ends is not worth a fade.
+    const { paddingLeft, paddingRight } = getComputedStyle(row)
+    row.classList.toggle("more-before", scrollLeft > Number.parseFloat(paddingLeft) + 1)
+    row.classList.toggle("more-after", scrollLeft + clientWidth < scrollWidth - Number.parseFloat(paddingRight) - 1)
   }
   row.addEventListener("scroll", look, { passive: true })
-  new ResizeObserver(look).observe(row)
-  new MutationObserver(look).observe(row, { childList: true })
-  look()
+  const sizes = new ResizeObserver(look)
+  const watch = () => { for (const one of [row, ...row.children]) sizes.observe(one) }
+  new MutationObserver(watch).observe(row, { childList: true })
+  watch()
 }

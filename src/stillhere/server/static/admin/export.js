@@ -3,7 +3,7 @@
 import { byId, el, setText } from "../dom.js"
 import { count, plural } from "../format.js"
 import { ask, sentence } from "./api.js"
-import { narrowings, periodWords } from "./filters.js"
+import { filterWords } from "./filters.js"
 import { currentZone } from "./times.js"
 
 /** @typedef {"visits" | "views" | "visitors" | "pages"} What */
@@ -31,8 +31,7 @@ function open({ filter, asked }, what) {
     el("label", { class: "choice" }, el("input", { type: "radio", name, value, checked: value === chosen }), el("span", {}, words, note ? el("span", { class: "sub" }, note) : null)))
   byId("export-what").replaceChildren(...choices("what", WHAT, what))
   byId("export-format").replaceChildren(...choices("format", FORMATS, "csv"))
-  const narrowed = narrowings(filter).map(({ label, value }) => `${label.toLowerCase()} ${value}`)
-  setText(byId("export-words"), [`${periodWords(filter)}, days of ${currentZone()}`, ...narrowed].join("; "))
+  setText(byId("export-words"), filterWords(filter, currentZone()))
   const go = byId("export-go")
   go.onclick = () => void take(asked)
   byId("export-close").onclick = () => {

@@ -1,9 +1,9 @@
 // The one bar that narrows every view: period, zone, and what else is asked for. What it says is in the address.
 
 import { byId, el, setText } from "../dom.js"
-import { ENDINGS, PRESETS, address, narrowings, periodOf, periodWords, presetOf, toQuery } from "./filters.js"
+import { ENDINGS, PRESETS, address, filterWords, narrowings, periodOf, periodWords, presetOf, toQuery } from "./filters.js"
 import { go } from "./router.js"
-import { currentZone, dayOf, zones } from "./times.js"
+import { currentZone, dayOf, say, zones } from "./times.js"
 
 /** @typedef {import("./filters.js").Filter} Filter */
 /** @typedef {import("./router.js").Place} Place */
@@ -52,23 +52,46 @@ export function startFilterBar(home) {
   for (const bound of ["from", "to"]) field(bound).addEventListener("change", () => { if (field(bound).validity.valid) apply({ ...written() }) })
   form().addEventListener("submit", event => {
     event.preventDefault()
-    closeMore()
+    leaveMore()
     apply(written())
   })
   byId("filter-clear").addEventListener("click", () => {
-    closeMore()
+    leaveMore()
     if (shown) apply({ visitor: "", page: "", min: "", max: "", ended: "", with: "", verified: "" })
   })
   document.addEventListener("keydown", event => {
-    if (event.key !== "Escape" || !more().open) return
-    closeMore()
-    more().querySelector("summary")?.focus()
+    if (event.key === "Escape" && more().open) leaveMore()
   })
+  addEventListener("beforeprint", () => setText(byId("printed"), printedWords()))
   document.addEventListener("pointerdown", event => { if (event.target instanceof Node && !more().contains(event.target)) closeMore() })
+}
+
+/** What paper has to say for itself: what was asked for, by which clocks, and when. */
+function printedWords() {
+  const narrowed = shown && USES[shown.place.name] === "all" ? filterWords(shown.filter, currentZone()) : `times of ${currentZone()}`
+  return `${narrowed[0].toUpperCase()}${narrowed.slice(1)}. Printed ${say("full", new Date())}.`
 }
 
 const more = () => /** @type {HTMLDetailsElement} */ (byId("filter-more"))
 const closeMore = () => { more().open = false }
+
+/** Closes it for who was in it: what had the focus is gone, and its door has it. */
+function leaveMore() {
+  closeMore()
+  more().querySelector("summary")?.focus()
+}
+
+/**
+ * No longer filters by something; the focus goes to the chip that takes its place, or to where there could be more.
+ * @param {keyof Filter} key
+ */
+function takeAway(key) {
+  const chips = byId("chips")
+  const at = [...chips.children].indexOf(/** @type {Element} */ (document.activeElement))
+  apply({ [key]: "" })
+  const next = at < 0 ? null : chips.children[Math.min(at, chips.children.length - 1)] ?? more().querySelector("summary")
+  if (next instanceof HTMLElement) next.focus()
+}
 
 /**
  * Shows what the address says.
@@ -95,7 +118,7 @@ export function showFilterBar(place, filter) {
   setText(byId("filter-period"), periodWords(filter))
   byId("chips").hidden = !chips.length
   byId("chips").replaceChildren(...chips.map(({ key, label, value }) =>
-    el("button", { type: "button", class: "chip take", "aria-label": `No longer filter by ${label.toLowerCase()}: ${value}`, onclick: () => apply({ [key]: "" }) },
+    el("button", { type: "button", class: "chip take", "aria-label": `No longer filter by ${label.toLowerCase()}: ${value}`, onclick: () => takeAway(key) },
       el("span", { class: "muted" }, label), " ", el("bdi", { class: "foreign" }, value), el("span", { class: "cross", "aria-hidden": "true" }))))
   markField(null)
 }

@@ -1,6 +1,6 @@
 // The filter as it is in the address: one syntax for the dashboard, the API, the command line and exports.
 
-import { dayOf, dayWords, daysIn, shiftDays, shiftMonths } from "./times.js"
+import { clockOf, dayOf, dayWords, daysIn, shiftDays, shiftMonths } from "./times.js"
 
 export const KEYS = /** @type {const} */ (["visitor", "page", "from", "to", "zone", "min", "max", "ended", "with", "verified"])
 
@@ -71,24 +71,35 @@ export const UNITS = ["hour", "day", "week", "month"]
 
 const DAY = /^\d{4}-\d\d-\d\d$/
 
+/** A moment by the clocks of the zone that the filter names. */
+const CLOCK = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d$/
+
 /**
- * The period of the same length just before, or null where the filter has none.
+ * The period of the same length just before, or null where the filter has none. What is not over yet is set against as much of the one before.
  * @param {Filter} filter
+ * @param {number} [now] ms since 1970
  * @returns {Filter | null}
  */
-export function previous(filter) {
-  const to = filter.to || (filter.from ? dayOf(Date.now()) : "")
+export function previous(filter, now = Date.now()) {
+  const today = dayOf(now)
+  const to = filter.to || (filter.from ? today : "")
   if (!DAY.test(filter.from) || !DAY.test(to)) return null
   const days = daysIn(filter.from, to)
   if (days < 1) return null
-  return { ...filter, from: shiftDays(filter.from, -days), to: shiftDays(filter.from, -1) }
+  const from = shiftDays(filter.from, -days)
+  if (to < today) return { ...filter, from, to: shiftDays(to, -days) }
+  const until = `${shiftDays(today, -days)}T${clockOf(now)}`
+  return until > `${from}T00:00:00` ? { ...filter, from, to: until } : null
 }
 
 /**
  * "1–30 Nov" in words.
  * @param {Pick<Filter, "from" | "to">} filter
+ * @returns {string}
  */
 export function periodWords({ from, to }) {
+  const [, day, clock] = CLOCK.exec(to) ?? []
+  if (day) return `${periodWords({ from, to: day })} until ${clock}`
   const one = (/** @type {string} */ bound) => DAY.test(bound) ? dayWords(bound) : bound
   if (!from && !to) return "all time"
   if (from === to) return one(from)
@@ -120,4 +131,23 @@ export function unitFor({ from, to }) {
   if (!DAY.test(from)) return "month"
   const days = daysIn(from, DAY.test(to) ? to : dayOf(Date.now()))
   return days <= 2 ? "hour" : days <= 93 ? "day" : days <= 400 ? "week" : "month"
+}
+
+/**
+ * All that is filtered by, in words: the period, the zone its days are in, and what narrows it.
+ * @param {Filter} filter
+ * @param {string} zone
+ */
+export const filterWords = (filter, zone) =>
+  [`${periodWords(filter)}, days of ${zone}`, ...narrowings(filter).map(({ label, value }) => `${label.toLowerCase()} ${value}`)].join("; ")
+
+/**
+ * What to do where a filter lets nothing through; otherwise why there is nothing.
+ * @param {Filter} filter
+ * @param {string} otherwise
+ */
+export function wayOut(filter, otherwise) {
+  const narrowed = narrowings(filter).length > 0
+  if (filter.from || filter.to) return narrowed ? "Take a longer period, or clear the filter." : "Take a longer period."
+  return narrowed ? "Clear the filter to see more." : otherwise
 }

@@ -8,8 +8,9 @@ import { ApiError, read, toSignIn } from "./api.js"
 /** @typedef {{ now: (now: Now) => void, visits: (visits: Visit[] | null) => void, health: (health: Health, error: ApiError | null) => void }} Listener */
 
 const ASK_EVERY_MS = 4_000
-/** A stream that says nothing for so long is asked whether it still lives. */
-const SILENCE_MS = 15_000
+/** After a silence of the stream the server is asked whether it is still there, and does not get long to say so: until then “Live” is a claim. */
+const SILENCE_MS = 8_000
+const PATIENCE_MS = 5_000
 /** A stream that does not open is tried again after a second, then after two, four, and at last every so often. */
 const RETRY_STREAM_MS = 30_000
 const SLOWEST_MS = 30_000
@@ -63,10 +64,10 @@ export class Live {
     this.asking = true
     let wait = ASK_EVERY_MS
     try {
-      this.heard(await read("now"))
+      this.heard(await read("now", {}, undefined, this.stream ? PATIENCE_MS : undefined))
       this.failures = 0
       if (!this.stream && performance.now() >= this.streamAgainAt) this.listen()
-      if (!this.stream || this.stream.readyState !== EventSource.OPEN) this.listener.health("asking", null)
+      this.listener.health(this.stream?.readyState === EventSource.OPEN ? "live" : "asking", null)
       if (this.stream) wait = SILENCE_MS
     } catch (error) {
       this.failures += 1

@@ -3,6 +3,7 @@
 import { byId, el, setText } from "../dom.js"
 import { startTips } from "../tip.js"
 import { ApiError, read } from "./api.js"
+import { showHealth } from "./chip.js"
 import { startConfirm } from "./confirm.js"
 import { fadeEdges } from "./edges.js"
 import { faultOf, faultWords, ignored } from "./faults.js"
@@ -114,13 +115,6 @@ function showNavigation(place, filter) {
   }
 }
 
-const HEALTH = /** @type {const} */ ({
-  live: ["dot live", "Live", "Changes appear as they happen."],
-  asking: ["dot", "Every 4 s", "No stream gets through, so the server is asked every few seconds."],
-  trouble: ["dot warm", "Reconnecting…", "What you see may be out of date."],
-  paused: ["dot off", "Paused", "Nothing is asked while this page is not on screen."],
-})
-
 const live = new Live({
   now: now => {
     currentView()?.onNow?.(now)
@@ -128,11 +122,7 @@ const live = new Live({
   },
   visits: visits => currentView()?.onVisits?.(visits),
   health: (health, error) => {
-    const [dot, word, title] = HEALTH[health]
-    byId("live-dot").className = dot
-    setText(byId("live-word"), word)
-    byId("live").title = title
-    document.body.dataset.live = health
+    showHealth(health)
     if (health !== "paused") showOutage(health === "trouble" ? error ?? new ApiError(0) : null)
   },
 })

@@ -139,13 +139,13 @@ export function ended({ here, startedAt, endedAt, endedBy }) {
 }
 
 /**
- * A visit's visible time; what may be missing of it is said on hover and focus.
+ * A visit's visible time; what may be missing of it is said on hover and focus, unless it is less than a second.
  * @param {{ here: boolean, visibleMs: number, uncertainMs?: number, told?: string }} visit
  */
 export function visibleTime({ here, visibleMs, uncertainMs, told }) {
   if (!told) return el("span", {}, duration(visibleMs))
   return el("span", { class: "term quiet", tabindex: 0, "data-tip": told, "aria-label": `${duration(visibleMs)}. ${told}` },
-    uncertainMs && !here ? el("span", { class: "bound", "aria-hidden": "true" }, "~") : null, duration(visibleMs))
+    uncertainMs && uncertainMs >= 1000 && !here ? el("span", { class: "bound", "aria-hidden": "true" }, "~") : null, duration(visibleMs))
 }
 
 /**

@@ -1,6 +1,6 @@
 // Tables that become cards on a narrow screen, keep their rows while these stay, and go on where a list says.
 
-import { el, reconcile, setText } from "../dom.js"
+import { el, reconcile, refill, setText } from "../dom.js"
 import { blank, skeleton } from "./parts.js"
 import { sentence } from "./api.js"
 
@@ -41,12 +41,9 @@ class Row {
     const now = JSON.stringify(item)
     if (now === this.was) return
     this.was = now
-    const held = this.element.contains(document.activeElement) ? [...this.element.querySelectorAll("a, button, [tabindex]")].findIndex(one => one === document.activeElement) : -1
     this.element.className = this.plan.tone?.(item) ?? ""
-    this.element.replaceChildren(...this.plan.columns.map(({ label, className, bare, show }) =>
+    refill(this.element, ...this.plan.columns.map(({ label, className, bare, show }) =>
       el("td", { role: "cell", class: className ?? null, "data-label": bare ? null : label }, ...[show(item)].flat())))
-    const again = this.element.querySelectorAll("a, button, [tabindex]")[held]
-    if (again instanceof HTMLElement) again.focus({ preventScroll: true })
   }
 }
 

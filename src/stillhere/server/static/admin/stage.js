@@ -3,6 +3,7 @@
 import { byId, el, setText } from "../dom.js"
 import { duration } from "../format.js"
 import { ApiError, sentence } from "./api.js"
+import { showTrouble } from "./chip.js"
 import { markField } from "./filterbar.js"
 import { blank } from "./parts.js"
 import { say } from "./times.js"
@@ -41,7 +42,7 @@ let retry = 0
 /** Up to when what is shown was true; null while there is nothing yet. */
 let goodAt = /** @type {Date | null} */ (null)
 let failed = false
-const troubles = /** @type {Map<string, string>} */ (new Map())
+const troubles = /** @type {Map<string, ApiError | null>} */ (new Map())
 
 /** The view that is shown; null while it only says why it can’t be, so that nobody asks for it once more. */
 export const currentView = () => failed ? null : current
@@ -56,7 +57,7 @@ export async function stage(make, { same, focus, y, siteName }) {
   failed = false
   if (!same) goodAt = null
   clearTimeout(retry)
-  trouble("view", "")
+  trouble("view", null)
   leaving = new AbortController()
   const { signal } = leaving
   const host = byId("view")
@@ -98,7 +99,7 @@ async function load(view, signal, attempt, swap, keep) {
     view.element.querySelector(":scope > .panel")?.remove()
     view.element.classList.remove("failed")
     goodAt = new Date()
-    trouble("view", "")
+    trouble("view", null)
     host.classList.remove("stale")
     swap()
   } catch (error) {
@@ -118,7 +119,7 @@ async function load(view, signal, attempt, swap, keep) {
  * @param {() => unknown} attempt
  */
 function outlast(error, signal, attempt) {
-  trouble("view", outage(error))
+  trouble("view", error)
   byId("view").classList.add("stale")
   retry = window.setTimeout(() => { if (!signal.aborted) attempt() }, Math.max(2, error.retryAfter) * 1000)
 }
@@ -160,14 +161,15 @@ function outage(error) {
 /**
  * Says what is the matter above the view, or takes it away.
  * @param {"view" | "live"} source
- * @param {string} words
+ * @param {ApiError | null} error
  */
-function trouble(source, words) {
-  troubles.set(source, words)
-  const said = troubles.get("view") || troubles.get("live") || ""
+function trouble(source, error) {
+  troubles.set(source, error)
+  const worst = troubles.get("view") ?? troubles.get("live") ?? null
   const place = byId("trouble")
-  place.hidden = !said
-  setText(place, said)
+  place.hidden = !worst
+  setText(place, worst ? outage(worst) : "")
+  showTrouble(worst !== null)
 }
 
 /**
@@ -176,7 +178,7 @@ function trouble(source, words) {
  */
 export function showOutage(error) {
   const was = troubles.get("live")
-  trouble("live", error ? outage(error) : "")
+  trouble("live", error)
   byId("view").classList.toggle("stale", Boolean(error || troubles.get("view")))
   if (!error && goodAt) goodAt = new Date()
   // Whatever a view could not load meanwhile it can load now.

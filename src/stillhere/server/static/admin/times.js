@@ -57,6 +57,12 @@ export function dayOf(instant, where = zone) {
 }
 
 /**
+ * What the zone's clocks show at an instant, as "03:18:40".
+ * @param {Date | string | number} instant
+ */
+export const clockOf = instant => new Intl.DateTimeFormat("en", { ...SHAPES.seconds, timeZone: zone }).format(new Date(instant))
+
+/**
  * The hour of an instant by the zone's clocks, 0 to 23.
  * @param {string} instant
  */
@@ -92,7 +98,7 @@ function instantAt(day, minutes) {
 }
 
 /** How far the zone's clocks are ahead of UTC. @param {number} at */
-const aheadOf = at => Date.parse(`${dayOf(at)}T${say("seconds", new Date(at))}Z`) - at
+const aheadOf = at => Date.parse(`${dayOf(at)}T${clockOf(at)}Z`) - at
 
 /**
  * @param {string} day

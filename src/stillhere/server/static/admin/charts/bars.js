@@ -1,10 +1,11 @@
 // Visits per hour, day, week or month, with the period before behind them.
 
-import { count, duration } from "../../format.js"
+import { count, duration, share } from "../../format.js"
 import { dayOf, hourOf, say } from "../times.js"
-import { LOOK, TIP, chart } from "./plot.js"
+import { LOOK, TIP } from "./plot.js"
 
 /** @typedef {import("../api.js").Bucket} Bucket */
+/** @typedef {import("./plot.js").Picture} Picture */
 /** @typedef {"visits" | "visitors" | "visibleMs" | "activeMs"} Measure */
 
 export const MEASURES = /** @type {[Measure, string][]} */ ([["visits", "Visits"], ["visitors", "Visitors"], ["visibleMs", "Visible time"], ["activeMs", "Active time"]])
@@ -28,8 +29,9 @@ function bucketName({ from }, unit) {
 /** @param {string} unit @param {number} many */
 const tickOf = (unit, many) => (/** @type {string} */ from) => unit === "month" ? say("month", from).replace(/ .*/, many > 12 ? " ’" + say("month", from).slice(-2) : "") : say("day", from)
 
-/** So many pixels a word below the axis needs. */
+/** So many pixels a word below the axis needs, and so many from its middle to the edge. */
 const ROOM = 74
+const HALF = 22
 
 /**
  * Where the axis is marked, and with which words.
@@ -38,12 +40,15 @@ const ROOM = 74
  * @param {number} width
  * @returns {Map<string, string>}
  */
-function marksOf(starts, unit, width) {
+export function marksOf(starts, unit, width) {
   const most = Math.max(2, Math.floor(width / ROOM))
   const step = Math.max(1, Math.ceil(starts.length / most))
-  if (unit === "hour") return hoursOf(starts, step)
   const words = tickOf(unit, starts.length)
-  return new Map(starts.filter((_, i) => i % step === 0).map(from => [from, words(from)]))
+  const marks = unit === "hour" ? hoursOf(starts, step) : new Map(starts.filter((_, i) => i % step === 0).map(from => [from, words(from)]))
+  // A word whose middle is too near to the end would be cut off there.
+  const last = starts.length - Math.max(0, Math.ceil((HALF * starts.length) / width - 0.5))
+  for (const from of starts.slice(last)) marks.delete(from)
+  return marks
 }
 
 /**
@@ -71,8 +76,9 @@ function hoursOf(starts, step) {
 /**
  * @param {Bucket[]} buckets
  * @param {{ unit: string, measure: Measure, before?: Bucket[] }} how
+ * @returns {Picture}
  */
-export function bucketChart(buckets, { unit, measure, before = [] }) {
+export function bucketPicture(buckets, { unit, measure, before = [] }) {
   const word = MEASURES.find(([name]) => name === measure)?.[1] ?? measure
   const say1 = show(measure)
   const scale = measure.endsWith("Ms") ? HOUR : 1
@@ -80,7 +86,7 @@ export function bucketChart(buckets, { unit, measure, before = [] }) {
     title: [bucketName(bucket, unit), `${say1(bucket[measure])} ${bucket[measure] === 1 ? word.toLowerCase().replace(/s$/, "") : word.toLowerCase()}`, ...(before[i] ? [`before: ${say1(before[i][measure])}`] : [])].join("\n") }))
   const top = Math.max(...data.map(one => Math.max(one.value, one.before ?? 0)), 0)
   const most = buckets.reduce((a, b) => (b[measure] > a[measure] ? b : a), buckets[0])
-  return chart({
+  return {
     title: `${word} per ${unit}`,
     words: `${word} per ${unit}, ${buckets.length} in all. The most: ${say1(most[measure])}, ${bucketName(most, unit)}.`,
     height: 240,
@@ -104,28 +110,29 @@ export function bucketChart(buckets, { unit, measure, before = [] }) {
         ],
       })
     },
-  })
+  }
 }
 
 /**
  * How long visits were visible.
  * @param {import("../api.js").Bin[]} bins
+ * @returns {Picture}
  */
-export function durationChart(bins) {
+export function durationPicture(bins) {
   const edge = (/** @type {number} */ ms) => ms < 60_000 ? `${ms / 1000} s` : ms < HOUR ? `${ms / 60_000} m` : `${ms / HOUR} h`
   const name = (/** @type {{ fromMs: number, toMs: number | null }} */ { fromMs, toMs }) => toMs === null ? `${edge(fromMs)} or more` : fromMs ? `${edge(fromMs)} to ${edge(toMs)}` : `under ${edge(toMs)}`
   const brief = (/** @type {{ fromMs: number, toMs: number | null }} */ { fromMs, toMs }) => toMs === null ? `≥ ${edge(fromMs)}` : fromMs ? `${edge(fromMs).replace(/ .$/, edge(fromMs).slice(-1) === edge(toMs).slice(-1) ? "" : "$&")}–${edge(toMs)}` : `< ${edge(toMs)}`
   const all = bins.reduce((sum, bin) => sum + bin.visits, 0)
-  const share = (/** @type {number} */ visits) => `${all ? Math.round((100 * visits) / all) : 0} %`
-  const data = bins.map(bin => ({ name: brief(bin), visits: bin.visits, label: bin.visits ? share(bin.visits) : "", title: `${name(bin)}\n${count(bin.visits)} of ${count(all)} visits` }))
+  const data = bins.map(bin => ({ name: brief(bin), visits: bin.visits, label: bin.visits ? share(bin.visits, all) : "", title: `${name(bin)}\n${count(bin.visits)} of ${count(all)} visits` }))
   const most = bins.reduce((a, b) => (b.visits > a.visits ? b : a), bins[0])
-  const lower = new Map(bins.map(bin => [brief(bin), bin.fromMs ? `${edge(bin.fromMs)}+` : "0+"]))
-  return chart({
+  // Where there is no room, a bar is called by where it begins.
+  const lower = new Map(bins.map(bin => [brief(bin), bin.fromMs ? `${edge(bin.fromMs)}${bin.toMs === null ? "+" : ""}` : "0"]))
+  return {
     title: "How long visits were visible",
-    words: `How long ${count(all)} visits were visible. Most often ${name(most)}: ${share(most.visits)}.`,
+    words: `How long ${count(all)} visits were visible. Most often ${name(most)}: ${share(most.visits, all)}.`,
     height: 240,
     head: ["Visible", "Visits", "Share"],
-    rows: bins.map(bin => [name(bin), count(bin.visits), share(bin.visits)]),
+    rows: bins.map(bin => [name(bin), count(bin.visits), share(bin.visits, all)]),
     draw: (plot, width) => plot.plot({
       ...LOOK, width, height: 240, marginLeft: 4, marginRight: 4, marginTop: 22, marginBottom: 26,
       x: { type: "band", domain: data.map(one => one.name), padding: 0.12, label: null },
@@ -138,5 +145,5 @@ export function durationChart(bins) {
         plot.tip(data, plot.pointerX({ x: "name", y: "visits", title: "title", ...TIP })),
       ],
     }),
-  })
+  }
 }

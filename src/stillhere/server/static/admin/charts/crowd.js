@@ -2,7 +2,7 @@
 
 import { count, plural } from "../../format.js"
 import { dayOf, moment, say, ticksBetween } from "../times.js"
-import { LOOK, TIP, chart } from "./plot.js"
+import { LOOK, TIP } from "./plot.js"
 
 const DAY = 86_400_000
 
@@ -10,14 +10,15 @@ const DAY = 86_400_000
  * @param {import("../api.js").Crowd[]} points
  * @param {import("../api.js").Crowd | null} peak
  * @param {{ height?: number, small?: boolean }} [how]
+ * @returns {import("./plot.js").Picture}
  */
-export function crowdChart(points, peak, { height = 220, small = false } = {}) {
+export function crowdPicture(points, peak, { height = 220, small = false } = {}) {
   const data = points.map(({ at, visitors }) => ({ at: new Date(at), visitors, title: `${moment(at)}\n${plural(visitors, "visitor")}` }))
   const span = data.length ? data[data.length - 1].at.getTime() - data[0].at.getTime() : 0
   const days = span > 0 && span <= 2 * DAY && dayOf(data[0].at) !== dayOf(data[data.length - 1].at)
   const top = peak ? [{ at: new Date(peak.at), visitors: peak.visitors, label: `${count(peak.visitors)} at ${moment(peak.at)}` }] : []
   const summit = Math.max(1, peak?.visitors ?? 0, ...data.map(one => one.visitors))
-  return chart({
+  return {
     title: "Visitors at the same time",
     words: peak ? `Visitors at the same time. The most: ${count(peak.visitors)}, ${moment(peak.at)}.` : "Visitors at the same time.",
     height,
@@ -33,7 +34,7 @@ export function crowdChart(points, peak, { height = 220, small = false } = {}) {
       const ticks = { ticks: data.length ? ticksBetween(data[0].at.getTime(), data[0].at.getTime() + span, Math.max(2, Math.floor(width / 110))) : [], tickFormat: words, tickSize: 0, label: null, fill: "var(--muted)" }
       const late = top.length && span ? (top[0].at.getTime() - data[0].at.getTime()) / span : 0
       return plot.plot({
-        ...LOOK, width, height, marginLeft: 40, marginRight: 8, marginTop: 24, marginBottom: days ? 40 : 26,
+        ...LOOK, width, height, marginLeft: 40, marginRight: 26, marginTop: 24, marginBottom: days ? 40 : 26,
         x: { type: "utc", label: null },
         y: { domain: [0, summit], label: null },
         marks: [
@@ -49,5 +50,5 @@ export function crowdChart(points, peak, { height = 220, small = false } = {}) {
         ],
       })
     },
-  })
+  }
 }

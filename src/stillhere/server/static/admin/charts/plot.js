@@ -1,6 +1,6 @@
 // The frame of every chart: loads Observable Plot when the first one is drawn, fits the width, and offers the numbers as a table.
 
-import { el } from "../../dom.js"
+import { el, setText } from "../../dom.js"
 
 /** @typedef {Record<string, (...options: any[]) => any>} Plot the marks that `client/vendor-charts.mjs` bundles */
 
@@ -26,42 +26,68 @@ const loadPlot = () => (loading ??= import(PLACE).catch(error => {
  * @property {boolean} [small] without a heading of its own
  */
 
-/** @param {string[]} head @param {(string | number)[][]} rows @param {string} title */
-function numbers(head, rows, title) {
+/** @param {Picture} picture */
+function numbers({ head, rows, title }) {
   return el("table", { class: "numbers-table num" }, el("caption", { class: "visually-hidden" }, title),
     el("thead", {}, el("tr", {}, ...head.map((word, i) => el("th", { scope: "col", class: i ? "right" : null }, word)))),
     el("tbody", {}, ...rows.map(row => el("tr", {}, ...row.map((value, i) => i ? el("td", { class: "right" }, value) : el("th", { scope: "row" }, el("bdi", {}, value)))))))
 }
 
-/**
- * A chart with its title and its table. It draws itself again when its width changes.
- * @param {Picture} picture
- */
-export function chart({ title, words, height, draw, head, rows, small }) {
-  const canvas = el("div", { class: "canvas" })
-  canvas.style.minHeight = `${height}px`
-  const table = el("details", { class: "as-table no-print" }, el("summary", {}, "As a table"))
-  table.addEventListener("toggle", () => { if (table.open && !table.querySelector("table")) table.append(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${title}, as a table` }, numbers(head, rows, title))) })
-  let width = 0
-  const paint = async () => {
-    const now = Math.floor(canvas.clientWidth)
-    if (!now || now === width) return
-    width = now
+/** Nothing can be read in less, and some marks would be of less than no width. */
+const LEAST_PX = 120
+
+/** A chart with its title and its table. It draws itself again when its width or what it shows changes; its table stays open meanwhile. */
+export class Chart {
+  constructor() {
+    this.picture = /** @type {Picture | null} */ (null)
+    this.width = 0
+    this.caption = el("figcaption")
+    this.canvas = el("div", { class: "canvas" })
+    this.rows = el("div", { class: "scroll", tabindex: 0, role: "region" })
+    this.table = el("details", { class: "as-table no-print" }, el("summary", {}, "As a table"), this.rows)
+    this.table.addEventListener("toggle", () => this.fill())
+    this.element = el("figure", { class: "chart" }, this.caption, this.canvas, this.table)
+    new ResizeObserver(() => { if (Math.floor(this.canvas.clientWidth) !== this.width) void this.paint() }).observe(this.canvas)
+  }
+
+  /** @param {Picture} picture */
+  show(picture) {
+    this.picture = picture
+    this.element.setAttribute("aria-label", picture.title)
+    this.rows.setAttribute("aria-label", `${picture.title}, as a table`)
+    this.caption.hidden = Boolean(picture.small)
+    setText(this.caption, picture.title)
+    this.canvas.style.minHeight = `${picture.height}px`
+    this.fill()
+    void this.paint()
+    return this.element
+  }
+
+  /** The table's rows, once somebody wants to see them. */
+  fill() {
+    if (this.table.open && this.picture) this.rows.replaceChildren(numbers(this.picture))
+  }
+
+  async paint() {
+    const { picture } = this
+    const width = Math.floor(this.canvas.clientWidth)
+    if (!picture || width < LEAST_PX) return
+    this.width = width
     try {
-      const picture = draw(await loadPlot(), now)
+      const plot = await loadPlot()
+      if (this.picture !== picture || this.width !== width) return
+      const drawn = picture.draw(plot, width)
       // The picture is one image with one description; Plot's names for its parts would be read beside it.
-      for (const part of picture.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label")
-      picture.setAttribute("role", "img")
-      picture.setAttribute("aria-label", words)
-      canvas.replaceChildren(picture)
+      for (const part of drawn.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label")
+      drawn.setAttribute("role", "img")
+      drawn.setAttribute("aria-label", picture.words)
+      this.canvas.replaceChildren(drawn)
     } catch (error) {
       console.error(error)
-      canvas.replaceChildren(el("p", { class: "muted small" }, "The chart can’t be drawn here; the table below has its numbers."))
-      table.open = true
+      this.canvas.replaceChildren(el("p", { class: "muted small" }, "The chart can’t be drawn here; the table below has its numbers."))
+      this.table.open = true
     }
   }
-  new ResizeObserver(() => void paint()).observe(canvas)
-  return el("figure", { class: "chart", "aria-label": title }, small ? null : el("figcaption", {}, title), canvas, table)
 }
 
 /** What all charts share: our type, our colours, no style sheet of Plot's. */

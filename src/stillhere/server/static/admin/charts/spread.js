@@ -2,9 +2,10 @@
 
 import { brief, duration } from "../../format.js"
 import { seen } from "../parts.js"
-import { LOOK, TIP, chart } from "./plot.js"
+import { LOOK, TIP } from "./plot.js"
 
 /** @typedef {import("../api.js").Page} Page */
+/** @typedef {import("./plot.js").Picture} Picture */
 
 const ROW = 30
 const MOST = 12
@@ -55,11 +56,12 @@ const axes = (plot, most, width) => [
 /**
  * Pages with their quartiles.
  * @param {Page[]} pages
+ * @returns {Picture}
  */
-export function quartileChart(pages) {
+export function quartilePicture(pages) {
   const shown = pages.filter(page => page.visible.median !== null).slice(0, MOST)
   const most = Math.max(0, ...shown.map(page => page.visible.q3 ?? 0)) * 1.04
-  return chart({
+  return {
     title: "Visible per view: median and middle half",
     words: `Visible time per view of ${shown.length} pages: ${shown.map(page => `${seen(page.title || page.page)} median ${duration(page.visible.median)}`).join("; ")}.`,
     height: shown.length * ROW + 34,
@@ -76,18 +78,19 @@ export function quartileChart(pages) {
         plot.tip(data, plot.pointerY({ y: "name", x: "median", title: "title", ...TIP })),
       ] })
     },
-  })
+  }
 }
 
 /**
  * One visitor's time on each page beside the average of everybody who was there.
  * @param {Page[]} own
  * @param {Map<string, number>} average ms by page
+ * @returns {Picture}
  */
-export function besideAverage(own, average) {
+export function averagePicture(own, average) {
   const shown = own.slice(0, MOST)
   const most = Math.max(1, ...shown.map(page => Math.max(page.visible.sum ?? 0, average.get(page.page) ?? 0))) * 1.04
-  return chart({
+  return {
     title: "Time on each page, beside the average visitor",
     small: true,
     words: `Visible time on ${shown.length} pages beside the average: ${shown.map(page => `${seen(page.title || page.page)} ${duration(page.visible.sum)}, average ${duration(average.get(page.page))}`).join("; ")}.`,
@@ -106,5 +109,5 @@ export function besideAverage(own, average) {
         plot.tip(data, plot.pointerY({ y: "name", x: "own", title: "title", ...TIP })),
       ] })
     },
-  })
+  }
 }

@@ -11,7 +11,7 @@ import { timeElement } from "../times.js"
 
 const ACTIONS = /** @type {Record<string, string>} */ ({
   "end": "ended a session", "exclude": "no longer counts a visit", "include": "counts a visit again", "erase": "erased a visitor", "export": "exported",
-  "retry letter": "sent a letter again", "drop letter": "gave a letter up", "wake mirror": "started a mirror again", "sign-in": "signed in", "sign-in refused": "was refused at sign-in", "sign-out": "signed out",
+  "retry letter": "sent a letter again", "drop letter": "gave a letter up", "wake mirror": "started a mirror again", "retry mirror": "sent a mirror’s letters again", "sign-in": "signed in", "sign-in refused": "was refused at sign-in", "sign-out": "signed out",
 })
 
 /**

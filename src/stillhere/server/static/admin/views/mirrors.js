@@ -22,6 +22,7 @@ const MANUAL = "https://github.com/stillhere/stillhere/blob/main/docs/mirrors.md
 const STATES = {
   well: ["good", "up to date"], behind: ["good", "catching up"], away: ["warm", "the other side takes nothing now"],
   refused: ["warm", "some letters were refused"], off: ["bad", "stopped: the other side wants no more"],
+  asleep: ["bad", "no process tells it anything now"],
 }
 
 /**
@@ -63,13 +64,14 @@ function letters(mirror, { me, signal, refresh }) {
 }
 
 /**
- * Lets a mirror try again that had given up.
+ * Lets a mirror try again: `wake` it, or `retry` all its dead letters, too.
  * @param {Mirror} mirror
+ * @param {"wake" | "retry"} how
  * @param {Context} context
  */
-async function wake({ name }, { refresh }) {
+async function again({ name }, how, { refresh }) {
   try {
-    await act(`mirrors/${encodeURIComponent(name)}/wake`)
+    await act(`mirrors/${encodeURIComponent(name)}/${how}`)
     announce("It tries again.")
   } catch (error) {
     announce(`Not done. ${sentence(error)}`)
@@ -89,9 +91,11 @@ function card(mirror, context) {
       el("h2", {}, el("span", { class: `dot ${how === "good" ? "" : how}`, "aria-hidden": "true" }), foreign(mirror.name)),
       el("p", { class: "muted small" }, `${mirror.kind} · ${words}`)),
     el("dl", { class: "facts num" },
-      fact(term("pending", "Waiting"), count(mirror.pending)), fact(term("lag", "Behind"), mirror.pending ? duration(mirror.lagMs) : "nothing"),
+      fact(term("pending", "Waiting"), count(mirror.pending)), fact(term("lag", "Behind"), mirror.lagMs ? duration(mirror.lagMs) : "nothing"),
       fact("Sent", count(mirror.sent)), fact("Last sent", timeElement(mirror.lastSentAt)), fact(term("dead", "Dead letters"), count(mirror.dead))),
-    ["off", "away"].includes(mirror.state) && context.me.role === "operator" ? el("p", {}, el("button", { type: "button", class: "button slim", onclick: () => wake(mirror, context) }, "Try again now")) : null,
+    context.me.role === "operator" && (mirror.dead || ["off", "away"].includes(mirror.state)) ? el("p", {}, mirror.dead
+      ? el("button", { type: "button", class: "button slim", onclick: () => again(mirror, "retry", context) }, "Send all letters again")
+      : el("button", { type: "button", class: "button slim", onclick: () => again(mirror, "wake", context) }, "Try again now")) : null,
     mirror.lastError ? el("p", { class: "notice warm" }, "Last trouble: ", foreign(mirror.lastError)) : null,
     mirror.dead ? letters(mirror, context) : null)
 }

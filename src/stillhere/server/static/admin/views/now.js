@@ -1,6 +1,6 @@
 // Who is here now.
 
-import { el, reconcile, setText } from "../../dom.js"
+import { el, reconcile, refill, setText } from "../../dom.js"
 import { ago, count, duration, plural, remaining } from "../../format.js"
 import { act, read } from "../api.js"
 import { confirm } from "../confirm.js"
@@ -81,8 +81,8 @@ class HereRow {
     const words = JSON.stringify([here.visitor, here.page, here.title, here.verified, here.internal, here.device])
     if (words !== this.shown) {
       this.shown = words
-      this.name.replaceChildren(this.dot, visitorLink(here.visitor), ...badges(here))
-      this.page.replaceChildren(...pageName(here.page, here.title))
+      refill(this.name, this.dot, visitorLink(here.visitor), ...badges(here))
+      refill(this.page, ...pageName(here.page, here.title))
       this.end?.setAttribute("aria-label", `End session of ${seen(here.visitor)}`)
     }
     this.tick()
@@ -126,14 +126,23 @@ export function askToEnd({ visitor, session }, then) {
   })
 }
 
-/** @param {Now["totals"]} totals */
-const today = totals => figures("Today in numbers", [
-  ["here", "Here now", el("strong", { class: "big" }, count(totals.here))],
-  ["sessions", "Signed in", count(totals.sessions)],
-  ["visits-today", "Visits today", count(totals.visitsToday)],
-  ["visible-today", "Visible today", duration(totals.visibleTodayMs)],
-  ["median", "Median visit", totals.visitsToday ? duration(totals.medianVisibleTodayMs) : "–"],
-])
+/** Today in numbers. Made once: what has the focus, or is being read, stays where it is while the numbers change. */
+function today() {
+  const here = el("strong", { class: "big" })
+  const [sessions, visits, visible, median] = Array.from({ length: 4 }, () => el("span"))
+  const element = figures("Today in numbers", [
+    ["here", "Here now", here], ["sessions", "Signed in", sessions], ["visits-today", "Visits today", visits], ["visible-today", "Visible today", visible], ["median", "Median visit", median],
+  ])
+  /** @param {Now["totals"]} totals */
+  const show = totals => {
+    setText(here, count(totals.here))
+    setText(sessions, count(totals.sessions))
+    setText(visits, count(totals.visitsToday))
+    setText(visible, duration(totals.visibleTodayMs))
+    setText(median, totals.visitsToday ? duration(totals.medianVisibleTodayMs) : "–")
+  }
+  return { element, show }
+}
 
 /** The table of who is here, empty. */
 function hereTable() {
@@ -159,6 +168,7 @@ export function create(context) {
   const none = blank("Nobody is here", "As soon as somebody opens a page, they appear.")
   none.hidden = true
   const note = el("p", { class: "small muted num" })
+  const sums = today()
   const numbers = el("div", { class: "numbers" }, skeleton(1, "figures"))
   const recent = new Sheet({ ...visitSheet(context), label: "Latest visits", empty: ["No visit yet", "The first one appears here when somebody reads a page."] })
   const element = frame("Here now", { beside: [el("a", { class: "button slim", href: "/admin/wall" }, "Wall mode")] },
@@ -172,7 +182,8 @@ export function create(context) {
     reconcile(body, rows, sorted(here), one => one.session, one => new HereRow(one, context))
     table.hidden = !here.length
     none.hidden = here.length > 0
-    numbers.replaceChildren(today(totals))
+    sums.show(totals)
+    refill(numbers, sums.element)
     const away = here.filter(one => standing(one) === "background").length
     setText(note, away ? `${plural(away, "session")} without a page on screen` : "")
   }

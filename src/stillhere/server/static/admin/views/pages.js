@@ -1,15 +1,16 @@
 // The pages: how long they are looked at, how far down, and where on them people stay.
 
-import { el } from "../../dom.js"
+import { el, refill } from "../../dom.js"
 import { count, duration, percent } from "../../format.js"
 import { read } from "../api.js"
-import { quartileChart } from "../charts/spread.js"
+import { Chart } from "../charts/plot.js"
+import { quartilePicture } from "../charts/spread.js"
 import { exportButton } from "../export.js"
-import { address } from "../filters.js"
+import { address, wayOut } from "../filters.js"
 import { figures, foreign, heatStrip, pageName, sectionHead, skeleton, term } from "../parts.js"
 import { Pages } from "../sheet.js"
 import { frame } from "../stage.js"
-import { visitPages } from "./visits.js"
+import { SLOWLY_MS, follow, visitPages } from "./visits.js"
 
 /** @typedef {import("../api.js").Page} Page */
 /** @typedef {import("../api.js").Quartiles} Quartiles */
@@ -30,7 +31,7 @@ const plan = ({ filter }) => ({
   label: "Pages",
   className: "pages-table",
   key: page => page.page,
-  empty: ["No page", "No page was seen in this period, or none that the filter lets through."],
+  empty: ["No page", wayOut(filter, "The first one appears here when somebody reads it.")],
   columns: [
     { label: "Page", className: "cut", bare: true, show: page => pageName(page.page, page.title, filter) },
     { label: "Views", head: term("views", "Views"), className: "right", show: page => count(page.views) },
@@ -75,17 +76,20 @@ export function create(context) {
   }, "Show more pages")
   const one = Boolean(filter.page)
   const visits = one ? visitPages(context) : null
+  const chart = new Chart()
+  const load = async () => {
+    await Promise.all([pages.load(), visits?.load()])
+    const found = pages.sheet.items
+    const chosen = found.find(page => page.page === filter.page) ?? found[0]
+    if (one) refill(picture, chosen ? portrait(chosen) : pages.sheet.none)
+    else refill(picture, found.length > 0 && chart.show(quartilePicture(found)))
+  }
   return {
     title: "Pages",
     element: one
       ? frame("Page", { beside: [exportButton(context, "views")], lede: el("a", { href: address("/admin/pages", { ...filter, page: "" }) }, "All pages") }, picture, el("section", {}, sectionHead("Visits with this page"), visits?.element))
       : frame("Pages", { beside: [exportButton(context, "pages")] }, picture, pages.element),
-    async load() {
-      await Promise.all([pages.load(), visits?.load()])
-      const found = pages.sheet.items
-      const chosen = found.find(page => page.page === filter.page) ?? found[0]
-      if (one) picture.replaceChildren(chosen ? portrait(chosen) : pages.sheet.none)
-      else picture.replaceChildren(...(found.length ? [quartileChart(found)] : []))
-    },
+    load,
+    ...follow({ load }, { pause: SLOWLY_MS }),
   }
 }

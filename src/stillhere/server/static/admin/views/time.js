@@ -1,15 +1,17 @@
 // Time: visits per hour, day, week or month; how long they were; how many at once; and how that compares with the period before.
 
-import { el } from "../../dom.js"
+import { el, refill, setText } from "../../dom.js"
 import { count, duration } from "../../format.js"
 import { read } from "../api.js"
-import { MEASURES, bucketChart, durationChart } from "../charts/bars.js"
-import { crowdChart } from "../charts/crowd.js"
+import { MEASURES, bucketPicture, durationPicture } from "../charts/bars.js"
+import { crowdPicture } from "../charts/crowd.js"
+import { Chart } from "../charts/plot.js"
 import { exportButton } from "../export.js"
 import { asked as askedFor } from "../filterbar.js"
-import { UNITS, address, periodWords, previous, unitFor } from "../filters.js"
+import { UNITS, address, periodWords, previous, unitFor, wayOut } from "../filters.js"
 import { blank, skeleton, term } from "../parts.js"
 import { frame } from "../stage.js"
+import { SLOWLY_MS, follow } from "./visits.js"
 
 /** @typedef {import("../api.js").Totals} Totals */
 /** @typedef {import("../api.js").Bucket} Bucket */
@@ -57,39 +59,62 @@ const segments = (label, options, chosen) => el("nav", { class: "segments", "ari
   el("a", { class: "segment", href, "aria-current": value === chosen ? "true" : null }, words)))
 
 /**
+ * What is counted, and per what.
+ * @param {Context} context
+ * @param {{ unit: string, wanted: string, measure: string }} how wanted: the unit that the address names
+ */
+function chartTools({ filter, place }, { unit, wanted, measure }) {
+  const here = (/** @type {Record<string, string>} */ more) => address(place.path, filter, { unit: wanted, measure: measure === "visits" ? "" : measure, ...more })
+  return el("div", { class: "row chart-tools no-print" },
+    segments("What is counted", MEASURES.map(([name, words]) => [name, words, here({ measure: name === "visits" ? "" : name })]), measure),
+    segments("Per", UNITS.map(name => [name, name[0].toUpperCase() + name.slice(1), here({ unit: name })]), unit))
+}
+
+/** What the colours of the bars mean. */
+const barsKey = () => el("p", { class: "key small muted", "aria-hidden": "true" }, el("span", { class: "swatch active" }), "this period ", el("span", { class: "swatch open" }), "the one before")
+
+/**
+ * Everything that is shown, asked for at once.
+ * @param {Context} context
+ * @param {URLSearchParams | null} before the period before
+ * @param {string} unit
+ */
+function numbersOf({ asked, signal }, before, unit) {
+  const inUnits = (/** @type {URLSearchParams} */ query) => new URLSearchParams([...query, ["unit", unit]])
+  return Promise.all([
+    read("totals", asked, signal), before && read("totals", before, signal), read("buckets", inUnits(asked), signal),
+    before && read("buckets", inUnits(before), signal), read("durations", asked, signal), read("simultaneous", asked, signal),
+  ])
+}
+
+/**
  * @param {Context} context
  * @returns {import("../stage.js").Shown}
  */
 export function create(context) {
-  const { filter, asked, signal, place } = context
+  const { filter, place } = context
   const wanted = place.query.get("unit") ?? ""
   const unit = UNITS.includes(wanted) ? wanted : unitFor(filter)
   const measure = MEASURES.find(([name]) => name === place.query.get("measure"))?.[0] ?? "visits"
-  const earlier = previous(filter)
   const sums = el("div", { class: "numbers" }, skeleton(1, "figures"))
   const bars = el("div", {}, skeleton(1, "chart"))
   const lengths = el("div", {}, skeleton(1, "chart"))
   const crowd = el("div", {}, skeleton(1, "chart"))
-  const here = (/** @type {Record<string, string>} */ more) => address(place.path, filter, { unit: wanted, measure: measure === "visits" ? "" : measure, ...more })
-  const tools = el("div", { class: "row chart-tools no-print" },
-    segments("What is counted", MEASURES.map(([name, words]) => [name, words, here({ measure: name === "visits" ? "" : name })]), measure),
-    segments("Per", UNITS.map(name => [name, name[0].toUpperCase() + name.slice(1), here({ unit: name })]), unit))
-  const element = frame("Time", { beside: [exportButton(context, "visits")], lede: earlier ? `Compared with the period before, ${periodWords(earlier)}.` : "Choose a period with a beginning to compare it with the one before." },
-    sums, el("section", {}, tools, bars), el("div", { class: "pair-of-charts" }, lengths, crowd))
+  const [perUnit, perLength, together, key] = [new Chart(), new Chart(), new Chart(), barsKey()]
+  const lede = el("span", {}, "\u00a0")
+  const element = frame("Time", { beside: [exportButton(context, "visits")], lede },
+    sums, el("section", {}, chartTools(context, { unit, wanted, measure }), bars), el("div", { class: "pair-of-charts" }, lengths, crowd))
 
   const load = async () => {
-    const before = earlier && askedFor(earlier)
-    const inUnits = (/** @type {URLSearchParams} */ query) => new URLSearchParams([...query, ["unit", unit]])
-    const [now, was, { buckets }, old, { bins }, { points, peak }] = await Promise.all([
-      read("totals", asked, signal), before && read("totals", before, signal), read("buckets", inUnits(asked), signal),
-      before && read("buckets", inUnits(before), signal), read("durations", asked, signal), read("simultaneous", asked, signal),
-    ])
-    sums.replaceChildren(comparison(now, was))
+    const earlier = previous(filter)
+    setText(lede, earlier ? `Compared with the period before, ${periodWords(earlier)}.` : "Choose a period with a beginning to compare it with the one before.")
+    const [now, was, { buckets }, old, { bins }, { points, peak }] = await numbersOf(context, earlier && askedFor(earlier), unit)
+    refill(sums, comparison(now, was))
     const any = now.visits > 0
-    bars.replaceChildren(any && buckets.length ? bucketChart(buckets, { unit, measure, before: old?.buckets }) : blank("No visit in this period", "Take a longer period, or clear the filter."))
-    if (any && old) bars.append(el("p", { class: "key small muted", "aria-hidden": "true" }, el("span", { class: "swatch active" }), "this period ", el("span", { class: "swatch open" }), "the one before"))
-    lengths.replaceChildren(...(any ? [durationChart(bins)] : []))
-    crowd.replaceChildren(...(any && points.length ? [crowdChart(points, peak)] : []))
+    if (any && buckets.length) refill(bars, perUnit.show(bucketPicture(buckets, { unit, measure, before: old?.buckets })), old ? key : null)
+    else refill(bars, blank("No visit", wayOut(filter, "The first one appears here when somebody reads a page.")))
+    refill(lengths, any && perLength.show(durationPicture(bins)))
+    refill(crowd, any && points.length > 0 && together.show(crowdPicture(points, peak)))
   }
-  return { title: "Time", element, load }
+  return { title: "Time", element, load, ...follow({ load }, { pause: SLOWLY_MS }) }
 }

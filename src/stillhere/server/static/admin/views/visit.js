@@ -1,7 +1,7 @@
 // One visit: who, how long, how it ended, and what was on screen when.
 
-import { el } from "../../dom.js"
-import { count, duration } from "../../format.js"
+import { el, refill } from "../../dom.js"
+import { atMost, count, duration } from "../../format.js"
 import { act, read, sentence } from "../api.js"
 import { bandTable, timeline } from "../charts/bands.js"
 import { address } from "../filters.js"
@@ -57,7 +57,7 @@ function about(visit) {
       ["visible", "Visible", duration(visit.visibleMs)],
       ["active", "Active", duration(visit.activeMs)],
       ["views", "Views", count(visit.views)],
-      ["uncertain", "May be missing", visit.uncertainMs === undefined ? "–" : visit.uncertainMs ? `≤ ${duration(visit.uncertainMs)}` : "nothing"],
+      ["uncertain", "May be missing", atMost(visit.uncertainMs)],
     ]),
   ]
 }
@@ -78,15 +78,10 @@ export function create(context) {
   const load = async () => {
     const { visit, views } = /** @type {{ visit: Visit, views: View[] }} */ (await read(`visits/${encodeURIComponent(place.id)}`, { zone: context.asked.get("zone") ?? "UTC" }, signal))
     shown = visit
-    const held = document.activeElement === tools.firstElementChild && tools.firstElementChild
-    tools.replaceChildren(...actions(visit, context).filter(one => one !== null))
-    const first = tools.firstElementChild
-    if (held && first instanceof HTMLElement) first.focus({ preventScroll: true })
-    const focused = document.activeElement === title?.querySelector("h1")
-    title?.replaceChildren(...heading(visit, context).filter(one => one !== null))
-    if (focused) title?.querySelector("h1")?.focus({ preventScroll: true })
-    head.replaceChildren(...about(visit))
-    lines.replaceChildren(...(views.length ? [timeline(visit, views, Date.now()), ...(views.some(view => view.bands?.length) ? [bandTable(views)] : [])] : [blank("Nothing was seen", "No page of this visit was on screen.")]))
+    refill(tools, ...actions(visit, context))
+    if (title) refill(title, ...heading(visit, context))
+    refill(head, ...about(visit))
+    refill(lines, ...(views.length ? [timeline(visit, views, Date.now()), ...(views.some(view => view.bands?.length) ? [bandTable(views)] : [])] : [blank("Nothing was seen", "No page of this visit was on screen.")]))
   }
   let rounds = 0
   return {
@@ -94,7 +89,7 @@ export function create(context) {
     element,
     load,
     onVisits(visits) { if (visits?.some(visit => visit.id === place.id)) void load().catch(() => {}) },
-    // Who is still here is shown longer as time goes by.
-    tick() { if (shown?.here && ++rounds % 10 === 0 && !element.contains(document.activeElement)) void load().catch(() => {}) },
+    // Who is still here is shown longer as time goes by; whoever is reading the lines by keyboard is left in peace.
+    tick() { if (shown?.here && ++rounds % 10 === 0 && ![tools, lines].some(part => part.contains(document.activeElement))) void load().catch(() => {}) },
   }
 }

@@ -4,7 +4,7 @@ import { el } from "../../dom.js"
 import { count, duration } from "../../format.js"
 import { read } from "../api.js"
 import { exportButton } from "../export.js"
-import { address } from "../filters.js"
+import { address, wayOut } from "../filters.js"
 import { badges, term, visitorLink } from "../parts.js"
 import { Pages } from "../sheet.js"
 import { frame } from "../stage.js"
@@ -24,7 +24,7 @@ const plan = ({ filter }) => ({
   label: "Visitors",
   className: "visitors-table",
   key: visitor => visitor.visitor,
-  empty: ["No visitor", "Nobody was here in this period, or nobody whom the filter lets through."],
+  empty: ["No visitor", wayOut(filter, "As soon as somebody opens a page, they appear.")],
   columns: [
     { label: "Visitor", className: "cut", bare: true, show: visitor => el("span", { class: "person" }, visitorLink(visitor.visitor, filter), ...badges(visitor)) },
     { label: "Visits", className: "right", show: visitor => count(visitor.visits) },

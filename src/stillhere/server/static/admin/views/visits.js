@@ -4,7 +4,7 @@ import { el } from "../../dom.js"
 import { count, duration } from "../../format.js"
 import { read } from "../api.js"
 import { exportButton } from "../export.js"
-import { address } from "../filters.js"
+import { address, wayOut } from "../filters.js"
 import { badges, ended, seen, shareBar, term, visibleTime, visitorLink } from "../parts.js"
 import { visitPath } from "../router.js"
 import { Pages } from "../sheet.js"
@@ -42,7 +42,7 @@ export function visitSheet({ filter }, { withVisitor = true } = {}) {
     className: withVisitor ? "visits-table" : "visits-table one-visitor",
     key: visit => visit.id,
     columns,
-    empty: ["No visit", "Nothing matches the filter. Take a longer period, or clear the filter."],
+    empty: ["No visit", wayOut(filter, withVisitor ? "The first one appears here when somebody reads a page." : "Nobody of this name was here.")],
     tone: visit => visit.excluded ? "excluded" : "",
   }
 }
@@ -65,12 +65,15 @@ export function visitPages(context, { withVisitor, query = {} } = {}) {
   }, "Show earlier visits")
 }
 
+/** How long what is added up over many visits waits for more to happen before it is asked for again, in ms. */
+export const SLOWLY_MS = 20_000
+
 /**
  * Keeps a list of visits up to date: what it holds changes at once, what is new is fetched, but not more than once in a while.
  * @param {{ load: () => Promise<void>, change?: (visits: Visit[]) => boolean }} pages
- * @param {() => void} [also]
+ * @param {{ also?: () => void, pause?: number }} [how]
  */
-export function follow(pages, also = () => {}) {
+export function follow(pages, { also = () => {}, pause = 1500 } = {}) {
   let due = 0
   return {
     /** @param {Visit[] | null} visits */
@@ -81,7 +84,7 @@ export function follow(pages, also = () => {}) {
         due = 0
         void pages.load().catch(() => {})
         also()
-      }, 1500)
+      }, pause)
     },
     leave: () => clearTimeout(due),
   }

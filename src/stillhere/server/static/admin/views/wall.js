@@ -1,9 +1,10 @@
 // The wall: who is here, to be read from across a room.
 
-import { el, reconcile, setText } from "../../dom.js"
+import { el, reconcile, refill, setText } from "../../dom.js"
 import { ago, count, duration } from "../../format.js"
 import { read } from "../api.js"
-import { crowdChart } from "../charts/crowd.js"
+import { crowdPicture } from "../charts/crowd.js"
+import { Chart } from "../charts/plot.js"
 import { foreign } from "../parts.js"
 import { currentZone, dayOf, say } from "../times.js"
 import { DOTS, sorted, standing, visibleFor } from "./now.js"
@@ -71,6 +72,7 @@ export function create(context) {
   const rest = el("p", { class: "muted wall-rest" })
   const numbers = el("p", { class: "wall-numbers num" })
   const picture = el("div", { class: "wall-chart" })
+  const crowd = new Chart()
   const full = el("button", { type: "button", class: "button slim", onclick: () => document.fullscreenElement ? void document.exitFullscreen() : void document.documentElement.requestFullscreen?.() }, "Full screen")
   const element = el("div", { class: "view wall-view" },
     el("header", { class: "wall-head" }, el("h1", { tabindex: -1, class: "visually-hidden" }, "Wall"),
@@ -88,7 +90,7 @@ export function create(context) {
   const chart = async () => {
     const day = dayOf(Date.now())
     const { points, peak } = await read("simultaneous", { from: day, to: day, zone: currentZone() }, signal)
-    picture.replaceChildren(...(points.length && peak?.visitors ? [crowdChart(points, peak, { height: 260 })] : []))
+    refill(picture, points.length > 0 && peak?.visitors > 0 && crowd.show(crowdPicture(points, peak, { height: 260 })))
   }
   let seconds = 0
   const tick = () => {
