@@ -8,12 +8,15 @@ import sqlite3
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from functools import cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import psycopg
 
 from benchmarks.bulk import copy_rows, insert_rows
+from stillhere.core.heat import PARTS
 from stillhere.stores import open_store
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ VIEWS = (
     "active_ms",
     "scroll_pct",
     "lifecycle",
+    "heat",
 )
 
 Rows = tuple[list[tuple[object, ...]], list[tuple[object, ...]], list[tuple[object, ...]]]
@@ -73,14 +77,25 @@ def _visit(draw: random.Random, n: int, started_at: int, subject: str, rows: Row
     for view in range(VIEWS_EACH):
         visible = min(int(draw.lognormvariate(10, 1.2)), 3_600_000)
         page = min(int(draw.expovariate(0.08)), PAGES - 1)
+        scroll = draw.randrange(0, 101)
         views.append((
             handle, f"v{view}", 1, "t", f"/page/{page}", f"Page {page}", at, at + visible, visible, visible // 2,
-            float(draw.randrange(0, 101)), "hidden", view,
+            float(scroll), "hidden", _heat(visible // 1_000, 1 + scroll // 5), view,
         ))  # fmt: skip
         at += visible
         visible_total += visible
     visits.append((handle, 1, subject, started_at, at, at, visible_total, visible_total // 2, at))
     sessions.append((handle, "x" * 43, subject, started_at, at, at, at + 1, DAY_MS, _ATTRIBUTES[n % 2], at, "signed_out", at))
+
+
+@cache
+def _heat(seconds: int, parts: int) -> str | None:
+    """Write what a view measured that was seen down to one part of the page: all seconds, on each of those parts as many."""
+    if not seconds:
+        return None
+    parts = min(parts, PARTS)
+    each, more = divmod(seconds, parts)
+    return ".".join(np.base_repr(each + (n < more) if n < parts else 0, 36).lower() for n in range(PARTS))
 
 
 def fill(sqlite: str, postgresql: str, visits: int, *, visitors: int) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stillhere.archive.days import block, summarise
 from stillhere.archive.records import Asked, DayView, DayVisit, Reading, Stay, VisitFilter
-from stillhere.archive.summaries import Span, parts_for
+from stillhere.archive.summaries import Span, parts_for, parts_more
 from stillhere.stores.sql.days import DAY_MS
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class World(NamedTuple):
             other: what is another in the filter.
         """
         asked = replace(self.asked, wanted=replace(self.wanted, **other))
-        parts = parts_for(question, asked) or ()
-        return Span(bodies={at: {part: body[part] for part in parts} for at, body in kept.items()}, rest=[], asked=asked)
+        return Span(bodies={at: answering(question, asked, body) for at, body in kept.items()}, rest=[], asked=asked)
 
     def _rest(self) -> list[tuple[int, int]]:
         days, day = list[tuple[int, int]](), self.begin
@@ -123,6 +122,12 @@ class World(NamedTuple):
             and (not wanted.ended_by or ("lost" if visit.silent_ms > LOST_MS else visit.ended_by) in wanted.ended_by)
             and (wanted.page is None or any(view.visit == n and view.page == wanted.page for view in self.views))
         )
+
+
+def answering(question: str, asked: Asked, body: Bodies) -> Bodies:
+    """Give of a day or block the parts that answer a question, and no more."""
+    found = {part: body[part] for part in parts_for(question, asked, of_block=not body["check"]) or ()}
+    return found | {part: body[part] for part in parts_more(asked, found)}
 
 
 def world(draw: random.Random) -> World:

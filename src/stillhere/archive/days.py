@@ -16,9 +16,11 @@ from msgspec.structs import astuple
 
 from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
+from stillhere.archive.kinds import by_kind
 from stillhere.archive.narrowing import does_count, endings_of, flags_of, joined_endings
 from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, merged, numbers_of, pack, unpack, unpack_hashes
 from stillhere.archive.records import Stay
+from stillhere.archive.view_sums import views_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +78,10 @@ SPANS: Final = ("starts", "opens", "visible", "active")
 
 ALWAYS: Final = ("check", "who", *SPANS, "twice", "flags", "viewed", "numbers", "names", "people", "pages", "seen")
 PARTS: Final = (*ALWAYS, "endings", "views")
-"""A question reads those that it needs. Endings are there once all are settled, views unless they have too many titles."""
+"""A question reads those of a day that it needs. Endings are there once all are settled, views unless they have too many titles.
+
+A block has parts by kind in the place of `views`, see `kinds`.
+"""
 
 
 def visits_of(stays: Sequence[Stay]) -> Visits:
@@ -128,9 +133,10 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     if len({visit.subject for visit in visits}) > len(people.names) or not _fits(stays, rows):
         return None
     flags = flags_of(visits)
-    counted = view_rows.views_in(begin, rows, does_count(flags), stays)
-    narrowing = {"flags": pack(flags), **_if_settled(endings_of(visits)), **view_rows.write(rows)}
-    return narrowing | _written(begin, check, stays, people, counted)
+    counted = views_in(begin, rows, does_count(flags), stays)
+    details: Bodies = {"views": view_rows.write_details(rows)} if view_rows.has_details(rows) else {}
+    narrowing = _narrowing(flags, endings_of(visits), rows)
+    return narrowing | details | _written(begin, check, stays, people, counted)
 
 
 def _fits(visits: Visits, rows: view_rows.ViewRows) -> bool:
@@ -139,8 +145,9 @@ def _fits(visits: Visits, rows: view_rows.ViewRows) -> bool:
     return min(int(column.min(initial=0)) for column in spans) >= 0 and len(rows.pages) <= MOST_PAGES
 
 
-def _if_settled(endings: bytes | None) -> Bodies:
-    return {} if endings is None else {"endings": endings}
+def _narrowing(flags: Numbers, endings: bytes | None, rows: view_rows.ViewRows) -> Bodies:
+    settled: Bodies = {} if endings is None else {"endings": endings}
+    return {"flags": pack(flags), **settled, "viewed": view_rows.write_viewed(rows)}
 
 
 def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
@@ -157,15 +164,18 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
     everybody = _everybody([people_in(at, body) for at, body in days.items()])
     people = _each_once(everybody)
     pages = page_days.together([read_views(body) for body in bodies])
-    visits = [read_visits(at, body) for at, body in days.items()]
-    rows = view_rows.joined([view_rows.read(body) for body in bodies], [len(part.starts) for part in visits])
+    parts = [read_visits(at, body) for at, body in days.items()]
+    visits, rows = (
+        joined(parts),
+        view_rows.joined([view_rows.read(body["viewed"], body.get("views")) for body in bodies], [len(part.starts) for part in parts]),
+    )
     if len(set(everybody.names)) > len(people.names) or len(rows.pages) > MOST_PAGES:
         return None
     endings = [body["endings"] for body in bodies if "endings" in body]
     settled = joined_endings(endings) if len(endings) == len(bodies) else None
     flags = np.concatenate([unpack(body["flags"]) for body in bodies])
-    narrowing = {"flags": pack(flags), **_if_settled(settled), **view_rows.write(rows)}
-    return narrowing | _written(begin, b"", joined(visits), people, pages)
+    kinds = by_kind(begin, flags, settled, rows, visits) if view_rows.has_details(rows) else {}
+    return _narrowing(flags, settled, rows) | kinds | _written(begin, b"", visits, people, pages)
 
 
 def _written(begin: int, check: bytes, visits: Visits, people: People, pages: page_days.Views) -> Bodies:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from stillhere.archive.packing import Bodies, Body, Numbers, pack, unpack
+from stillhere.archive.packing import Bodies, Body, Numbers, pack, unpack, unpack_narrow
 from stillhere.archive.records import VisitFilter
 from stillhere.archive.view_rows import who_viewed
 
@@ -33,7 +33,7 @@ class Endings(msgspec.Struct, frozen=True, array_like=True):
     silent: bytes
 
 
-_read_endings: Final = msgspec.msgpack.Decoder(Endings).decode
+read_endings: Final = msgspec.msgpack.Decoder(Endings).decode
 
 
 def flags_of(visits: Sequence[DayVisit]) -> Numbers:
@@ -57,7 +57,7 @@ def endings_of(visits: Sequence[DayVisit]) -> bytes | None:
 
 def joined_endings(bodies: Sequence[Body]) -> bytes:
     """Put the endings of days that follow each other one after the other."""
-    found = [_read_endings(body) for body in bodies]
+    found = [read_endings(body) for body in bodies]
     ended = [one.names[place] for one in found for place in unpack(one.places).tolist()]
     return _written(ended, np.concatenate([unpack(one.silent) for one in found]))
 
@@ -85,25 +85,24 @@ def needed(wanted: VisitFilter) -> list[str]:
     return [part for part, is_asked in asked.items() if is_asked]
 
 
-def kept(asked: Asked, visible: Numbers, bodies: Bodies) -> npt.NDArray[np.bool_]:
+def kept(asked: Asked, bodies: Bodies) -> npt.NDArray[np.bool_]:
     """Tell of each visit of a summary whether it is wanted.
 
     Args:
         asked: the filter. Its period is not looked at: a summary lies within.
-        visible: the visits' visible time, if that is asked for.
-        bodies: the parts.
+        bodies: the parts that are `needed`.
     """
-    wanted, flags = asked.wanted, unpack(bodies["flags"])
+    wanted, flags = asked.wanted, unpack_narrow(bodies["flags"])
     hidden = (0 if wanted.internal else INTERNAL) | (0 if wanted.excluded else EXCLUDED)
     found: npt.NDArray[np.bool_] = flags & hidden == 0
     if wanted.verified is not None:
         found &= (flags & VERIFIED > 0) == wanted.verified
     if wanted.min_visible_ms is not None:
-        found &= visible >= wanted.min_visible_ms
+        found &= unpack_narrow(bodies["visible"]) >= wanted.min_visible_ms
     if wanted.max_visible_ms is not None:
-        found &= visible <= wanted.max_visible_ms
+        found &= unpack_narrow(bodies["visible"]) <= wanted.max_visible_ms
     if wanted.ended_by:
-        found &= _ended_by(asked, _read_endings(bodies["endings"]))
+        found &= _ended_by(asked, read_endings(bodies["endings"]))
     if wanted.page is not None:
         viewed = np.zeros(len(flags), np.bool_)
         viewed[who_viewed(wanted.page, bodies)] = True
@@ -115,5 +114,5 @@ def _ended_by(asked: Asked, endings: Endings) -> npt.NDArray[np.bool_]:
     """As `core.endings.visit_ended_by`: whose session ended long after anything was heard was lost."""
     wanted = asked.wanted.ended_by
     is_wanted = np.array([name in wanted for name in endings.names], np.bool_)
-    is_lost = unpack(endings.silent) > 2 * asked.beat_interval
-    return np.where(is_lost, _LOST in wanted, is_wanted[unpack(endings.places)])
+    is_lost = unpack_narrow(endings.silent) > 2 * asked.beat_interval
+    return np.where(is_lost, _LOST in wanted, is_wanted[unpack_narrow(endings.places)])

@@ -96,11 +96,11 @@ class Members(msgspec.Struct, frozen=True):
     """Members of groups, each once or more often.
 
     Attributes:
-        pieces: makes the numbers of groups and of members, from 0, side by side, some at a time: to hold all takes longer.
-        count: how many members there are.
+        pieces: makes some at a time, for to hold all takes longer: groups, how many members of each follow, and the members, all from 0.
+        count: at most so many members there are.
     """
 
-    pieces: Callable[[], Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]]
+    pieces: Callable[[], Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]]
     count: int
 
 
@@ -124,7 +124,7 @@ def count_by_group(members: Members, count: int, most: int) -> Numbers:
 
 def _distinct(members: Members, count: int, most: int) -> Numbers:
     """Tell each group and member once, as one number, in order."""
-    keys = (groups.astype(np.int64, copy=False) * most + numbers for groups, numbers in members.pieces())
+    keys = (np.repeat(groups * most, counts) + numbers for groups, counts, numbers in members.pieces())
     if count * most > _ROOMY * members.count:
         return np.unique(np.concatenate(list(keys)))
     is_there = np.zeros(count * most, np.bool_)
@@ -133,16 +133,16 @@ def _distinct(members: Members, count: int, most: int) -> Numbers:
     return np.flatnonzero(is_there)
 
 
-def count_keys(keys: Numbers, times: Numbers | None = None) -> tuple[Numbers, Numbers]:
+def count_keys(keys: npt.NDArray[Any], times: npt.NDArray[Any]) -> tuple[Numbers, Numbers]:
     """Tell the distinct keys, in order, and how often each is there.
 
     Args:
         keys: numbers, from 0.
-        times: how often each of them counts, perhaps less than never; once if that is None. They are far too few for a float to be off.
+        times: how often each of them counts. They are far too few for a float to be off.
     """
     if keys.max(initial=0) > min(_ROOMY * len(keys), max(_NEAR, len(keys))):
         groups = Groups(keys)
-        distinct, counts = groups.keys, groups.sum(np.ones_like(keys) if times is None else times)
+        distinct, counts = groups.keys.astype(np.int64), groups.sum(times.astype(np.int64))
     else:
         counts = np.bincount(keys, times).astype(np.int64, copy=False)
         distinct = np.arange(len(counts))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from stillhere.archive.packing import (
     Bodies,
@@ -26,9 +28,7 @@ from stillhere.archive.statistics import PageTotals, Quartiles, Spread
 from stillhere.core.heat import PARTS, read_heat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    import numpy.typing as npt
+    from collections.abc import Callable, Iterable
 
     from stillhere.archive.records import Reading
 
@@ -46,27 +46,30 @@ _FRACTION: Final = 23
 _ONE: Final = 127 << _FINE
 """Those bits of 1.0 that tell its bin."""
 
+_FEW: Final = 1 << 32 - _BITS
+"""Of so many places a key has four bytes."""
+
 Title = tuple[int, int, str]
-"""When the visit began that told a title, or the day or block; when it was heard of last, if that is known; and the title."""
+"""When the visit began that told a title, and when it was heard of last; or a day's or block's begin, and the view's rank; the title."""
 
 
-Bins = tuple[tuple[Numbers, Numbers], ...]
-"""Keys, made of a place and the number of a bin, and how often: of visible time, active time and scroll."""
+Bins = tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], ...]
+"""Keys, made of a place and the number of a bin, in order of the places, and how often: of visible time, active time and scroll."""
 
 
 class Views(msgspec.Struct, frozen=True):
     """Views by page, added up or not.
 
     Attributes:
-        titles: of each page, in the order of their places, the latest title.
-        places, sums: rows of number, visible and active time, and of which page each is.
+        titles: of each place its page, which may be there at several, and the latest title.
+        places, sums: rows of number, visible and active time, and at which place each is.
         bins: see there.
         people: the visitors, hashed and sorted.
-        seen: of which page, and the places among those of who saw it.
-        heat: rows of twenty sums, and of which page.
+        seen: of which places, and the places among those people of who saw what is there.
+        heat: rows of twenty sums, and at which place.
     """
 
-    titles: dict[str, Title | None]
+    titles: Sequence[tuple[str, Title | None]]
     places: Numbers
     sums: Numbers
     bins: Bins
@@ -78,22 +81,23 @@ class Views(msgspec.Struct, frozen=True):
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
     """The same but for `seen`, added up, for keeping."""
 
-    titles: list[tuple[str, Title | None]]
+    titles: Sequence[tuple[str, Title | None]]
     sums: bytes
-    bins: list[tuple[bytes, bytes]]
+    bins: list[tuple[memoryview, memoryview]]
     heat: tuple[bytes, bytes]
 
 
 _read_packed: Final = msgspec.msgpack.Decoder(_Packed).decode
-_read_seen: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
+_read_seen: Final = msgspec.msgpack.Decoder(tuple[memoryview, memoryview]).decode
 """Of each page in turn how many visitors it has, and their places among all."""
 
 
 def views_of(readings: Sequence[Reading]) -> Views:
     """Put views that no day has side by side; those that name no page are left out."""
-    rows = [(one.page, one) for one in readings if one.page is not None]
-    places: dict[str, int] = {}
-    of = np.array([places.setdefault(page, len(places)) for page, _ in rows], np.int64)
+    named = [(one.page, one) for one in readings if one.page is not None]
+    places = {page: n for n, page in enumerate(dict.fromkeys(page for page, _ in named))}
+    rows = sorted(named, key=lambda row: places[row[0]])
+    of = np.array([places[page] for page, _ in rows], np.int64)
     titles: dict[str, Title | None] = dict.fromkeys(places)
     for page, one in rows:
         if one.title is not None:
@@ -105,12 +109,12 @@ def views_of(readings: Sequence[Reading]) -> Views:
     ones = np.ones_like(of)
     measured = [(places[page], heat) for page, one in rows if (heat := read_heat(one.heat, one.visible_ms))]
     return Views(
-        titles=titles,
+        titles=list(titles.items()),
         places=of,
         sums=np.stack([ones, visible, active], axis=1),
         bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
         people=people,
-        seen=Members(lambda: [(of, who)], len(of)),
+        seen=Members(lambda: [(of, ones, who)], len(of)),
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
     )
 
@@ -124,10 +128,12 @@ def scrolls(depths: Sequence[float]) -> Numbers:
     return np.rint(np.clip(np.nan_to_num(np.array(depths, np.float64)), 0, 100)).astype(np.int64)
 
 
-def bins_of(places: Numbers, visible: npt.NDArray[Any], active: npt.NDArray[Any], scroll: npt.NDArray[Any]) -> tuple[Numbers, ...]:
-    """Make the keys of `Views.bins` for views side by side."""
+def bins_of(
+    places: npt.NDArray[Any], visible: npt.NDArray[Any], active: npt.NDArray[Any], scroll: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], ...]:
+    """Make the keys of `Views.bins` for views side by side, in as many bytes as the places have."""
     begins = places << _BITS
-    return tuple(begins | numbers for numbers in (_bins(visible), _bins(active), scroll))
+    return tuple(begins | numbers.astype(begins.dtype, copy=False) for numbers in (_bins(visible), _bins(active), scroll))
 
 
 def _bins(spans: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
@@ -149,9 +155,9 @@ def write(views: Views) -> Bodies:
     heat = _sums(*views.heat, count)
     measured = np.unique(views.heat[0])
     packed = _Packed(
-        titles=list(views.titles.items()),
+        titles=views.titles,
         sums=pack(_sums(views.places, views.sums, count)),
-        bins=[(pack(keys), pack(counts)) for keys, counts in starmap(count_keys, views.bins)],
+        bins=[(memoryview(pack(keys)), memoryview(pack(counts))) for keys, counts in starmap(count_keys, views.bins)],
         heat=(pack(measured), pack(heat[measured])),
     )
     encode = msgspec.msgpack.encode
@@ -162,49 +168,71 @@ def read(bodies: Bodies, people: Hashes) -> Views:
     """Read what `write` wrote, with the visitors of the day or block."""
     found = _read_packed(bodies["pages"])
     seen = _read_seen(bodies["seen"])
-    places, counts, who = np.arange(len(found.titles)), unpack(seen[0]), unpack_narrow(seen[1])
+    places, who = np.arange(len(found.titles)), unpack_narrow(seen[1])
+    runs = places, unpack(seen[0]), who
     return Views(
-        titles=dict(found.titles),
+        titles=found.titles,
         places=places,
         sums=unpack(found.sums).reshape(-1, 3),
-        bins=_read_bins(found),
+        bins=tuple((unpack_narrow(keys).astype(np.uint32, copy=False), unpack_narrow(counts)) for keys, counts in found.bins),
         people=people,
-        seen=Members(lambda: [(np.repeat(places, counts), who)], len(who)),
+        seen=Members(lambda: [runs], len(who)),
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
     )
 
 
-def read_bins(bodies: Bodies) -> tuple[list[str], Bins]:
-    """Read which pages there are, in the order of their places, and the bins of their views."""
-    found = _read_packed(bodies["pages"])
-    return [page for page, _ in found.titles], _read_bins(found)
+def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
+    """Take what is at some of the places, by runs: much is at each."""
+    new = np.cumsum(which) - 1
 
+    def bins(keys: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        runs = _runs(keys, len(which))
+        mine = np.repeat(which, runs)
+        shifts = np.repeat(_shifts(new, keys.dtype)[which], runs[which])
+        return keys[mine] + shifts, counts[mine]
 
-def _read_bins(found: _Packed) -> Bins:
-    return tuple((unpack(keys), unpack(counts)) for keys, counts in found.bins)
+    def seen() -> Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]:
+        for places, counts, who in views.seen.pieces():
+            mine = which[places]
+            yield new[places[mine]], counts[mine], who[np.repeat(mine, counts)]
+
+    rows, measured = (np.flatnonzero(which[places]) for places in (views.places, views.heat[0]))
+    return Views(
+        titles=[title for title, is_chosen in zip(views.titles, which.tolist(), strict=True) if is_chosen],
+        places=new[views.places[rows]],
+        sums=views.sums[rows],
+        bins=tuple(bins(*one) for one in views.bins),
+        people=views.people,
+        seen=Members(seen, views.seen.count),
+        heat=(new[views.heat[0][measured]], views.heat[1][measured]),
+    )
 
 
 def together(parts: Sequence[Views]) -> Views:
-    """Put the views of several days side by side."""
+    """Put the views of several days side by side, each page at one place."""
     titles: dict[str, Title | None] = {}
     for part in parts:
-        for page, title in part.titles.items():
+        for page, title in part.titles:
             known = titles.get(page)
             titles[page] = title if known is None else max(known, title or known)
     place_of = {page: place for place, page in enumerate(titles)}
-    new = [np.array([place_of[page] for page in part.titles], np.int64) for part in parts]
+    new = [np.array([place_of[page] for page, _ in part.titles], np.int64) for part in parts]
     moved = list(zip(new, parts, strict=True))
-    people, whose = merged([part.people for part in parts])
+    crowds = {id(part.people): part.people for part in parts}  # parts of one block share theirs
+    people, places = merged(list(crowds.values()))
+    place_in = dict(zip(crowds, places, strict=True))
+    whose = [place_in[id(part.people)] for part in parts]
 
-    def seen() -> Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        return ((at[on], who[by]) for (at, part), who in zip(moved, whose, strict=True) for on, by in part.seen.pieces())
+    def seen() -> Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]:
+        pieces = ((at, who, part.seen.pieces()) for (at, part), who in zip(moved, whose, strict=True))
+        return ((at[places], counts, who[numbers]) for at, who, some in pieces for places, counts, numbers in some)
 
     return Views(
-        titles=titles,
+        titles=list(titles.items()),
         places=np.concatenate([at[part.places] for at, part in moved]),
         sums=np.concatenate([part.sums for part in parts]),
         bins=tuple(
-            (np.concatenate([moved_bins(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
+            (np.concatenate([_moved_bins(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
             for n in range(3)
         ),
         people=people,
@@ -213,14 +241,27 @@ def together(parts: Sequence[Views]) -> Views:
     )
 
 
-def moved_bins(at: Numbers, keys: Numbers) -> Numbers:
-    """Give the keys of bins their pages' new places."""
-    moved: Numbers = at[keys >> _BITS] << _BITS | keys & _BIN
+def _moved_bins(at: Numbers, keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Give the keys of bins, in order of their pages, these new places; in four bytes each if that is enough."""
+    width = np.uint32 if at.max(initial=0) < _FEW else np.int64
+    keys = keys.astype(width, copy=False)
+    moved: npt.NDArray[Any] = keys + np.repeat(_shifts(at, keys.dtype), _runs(keys, len(at)))
     return moved
 
 
+def _runs(keys: npt.NDArray[Any], count: int) -> Numbers:
+    """Tell how many keys each place has."""
+    return np.diff(np.searchsorted(keys, (np.arange(count + 1) << _BITS).astype(keys.dtype)))
+
+
+def _shifts(at: Numbers, width: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Tell what to add to the keys of each place for these new ones: what is negative wraps around, and the sum back."""
+    shifts: npt.NDArray[Any] = (at - np.arange(len(at)) << _BITS).astype(width)
+    return shifts
+
+
 def pages(views: Views) -> list[PageTotals]:
-    """Add views up by page."""
+    """Add views up by page, each of which is at one place."""
     count = len(views.titles)
     sums = _sums(views.places, views.sums, count)
     visible, active = (_quartiles(bins, sums[:, 0], _middle) for bins in views.bins[:2])
@@ -238,7 +279,7 @@ def pages(views: Views) -> list[PageTotals]:
             scroll=Quartiles(q1=round(scroll[n][0], 1), median=round(scroll[n][1], 1), q3=round(scroll[n][2], 1)),
             heat=heat[n].tolist() if n in measured else None,
         )
-        for n, (page, title) in enumerate(views.titles.items())
+        for n, (page, title) in enumerate(views.titles)
     ]
 
 

@@ -18,13 +18,13 @@ from sqlalchemy.types import NullType
 
 from stillhere.archive.days import ALWAYS, PARTS, block, check_of, summarise
 from stillhere.archive.records import Asked, VisitFilter
-from stillhere.archive.summaries import Span, parts_for
+from stillhere.archive.summaries import Span, parts_for, parts_more
 from stillhere.errors import StoreRefused
-from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, hold_days
+from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, hold_days, read_at_once
 from stillhere.stores.sql.schema import days, visits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -42,7 +42,7 @@ QUIET_MS: Final = 2 * DAY_MS
 AT_ONCE: Final = 30
 """Days that are summarised in one pass."""
 
-FORM: Final = 11
+FORM: Final = 12
 """The form of the summaries; with another, they are all made anew."""
 
 NEVER: Final = math.inf
@@ -67,8 +67,7 @@ class Rollup:
 
     async def span(self, asked: Asked, question: str) -> Span | None:
         """Find the days of a period; None if a filter asks for more than days know, or none of it is summarised."""
-        parts = parts_for(question, asked)
-        found = {} if parts is None else await self._readers(_read, parts, _mark(asked.internal), asked.wanted)
+        found = await self._readers(_read, question, asked)
         if not found:
             return None
         return Span(bodies={at: body for at, (_, body) in found.items()}, rest=_rest(asked, found), asked=asked)
@@ -159,16 +158,26 @@ def _mark(internal: tuple[str, ...]) -> str:
     return sha256("\n".join((str(FORM), *internal)).encode()).hexdigest()[:16]
 
 
-def _read(connection: Connection, parts: tuple[str, ...], mark: str, wanted: VisitFilter) -> dict[int, tuple[int, Bodies]]:
-    """Read parts of the blocks of a period, and of the days that are in none; with each tell how long it is."""
-    found = _whole(_bodies(connection, BLOCK, parts, mark, _begins(connection, BLOCK, BLOCK_MS, mark, wanted), BLOCK_MS), parts)
+def _read(connection: Connection, question: str, asked: Asked) -> dict[int, tuple[int, Bodies]]:
+    """Read what a question needs of the blocks of a period, and of the days that are in none; with each tell how long it is."""
+    of_day, of_block = (parts_for(question, asked, of_block=is_block) for is_block in (False, True))
+    if of_day is None or of_block is None:
+        return {}
+    read_at_once(connection)
+    mark, wanted = _mark(asked.internal), asked.wanted
+    found = _whole(_bodies(connection, BLOCK, of_block, mark, _begins(connection, BLOCK, BLOCK_MS, mark, wanted)), of_block)
+    more = set[str]().union(*(parts_more(asked, body) for body in found.values()))
+    for begin, body in _bodies(connection, BLOCK, more, mark, found).items():
+        found[begin] |= body
     single = [day for day in _begins(connection, "", DAY_MS, mark, wanted) if day - day % BLOCK_MS not in found]
-    return dict(sorted((found | _whole(_bodies(connection, "", parts, mark, single, DAY_MS), parts)).items()))
+    days_found = _whole(_bodies(connection, "", of_day, mark, single), of_day)
+    both = [(begin, (length, body)) for length, few in ((BLOCK_MS, found), (DAY_MS, days_found)) for begin, body in few.items()]
+    return dict(sorted(both))
 
 
-def _whole(found: dict[int, tuple[int, Bodies]], parts: Sequence[str]) -> dict[int, tuple[int, Bodies]]:
+def _whole(found: dict[int, Bodies], parts: Sequence[str]) -> dict[int, Bodies]:
     """Leave out the days and blocks that have not all of some parts."""
-    return {begin: one for begin, one in found.items() if one[1].keys() >= set(parts)}
+    return {begin: body for begin, body in found.items() if body.keys() >= set(parts)}
 
 
 def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: VisitFilter) -> Sequence[int]:
@@ -180,17 +189,15 @@ def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: V
     return connection.execute(query).scalars().all()
 
 
-def _bodies(
-    connection: Connection, kind: str, parts: Sequence[str], mark: str, begins: Sequence[int], length: int
-) -> dict[int, tuple[int, Bodies]]:
-    """Read in one statement, so that all parts are of one making; what a summary has not, or has gone meanwhile, is left out."""
+def _bodies(connection: Connection, kind: str, parts: Collection[str], mark: str, begins: Collection[int]) -> dict[int, Bodies]:
+    """Read parts of some days or blocks; what a summary has not, or has gone meanwhile, is left out."""
     names = [kind + part for part in parts]
     columns = (days.c.day, days.c.part, type_coerce(days.c.body, NullType()))  # as the database's driver gives it: nothing is copied
     query = select(*columns).where(days.c.part.in_(names), days.c.mark == mark, days.c.day.in_(begins))
     query = query.execution_options(bulky=True)
-    found: dict[int, tuple[int, Bodies]] = {}
-    for begin, part, body in connection.execute(query) if begins else ():
-        found.setdefault(begin, (length, {}))[1][part.removeprefix(kind)] = body
+    found: dict[int, Bodies] = {}
+    for begin, part, body in connection.execute(query) if begins and names else ():
+        found.setdefault(begin, {})[part.removeprefix(kind)] = body
     return found
 
 
@@ -232,11 +239,11 @@ def put_together(connection: Connection, begin: int, mark: str) -> bool:
     hold_days(connection)
     inside = (days.c.part == "check", days.c.mark == mark, days.c.day >= begin, days.c.day < begin + BLOCK_MS)
     begins = connection.execute(select(days.c.day).where(*inside)).scalars().all()
-    found = _whole(_bodies(connection, "", PARTS, mark, begins, DAY_MS), ALWAYS)
+    found = _whole(_bodies(connection, "", PARTS, mark, begins), ALWAYS)
     if len(found) < BLOCK_MS // DAY_MS:
         return True
     _take_apart(connection, begin)
-    bodies = block(begin, {at: body for at, (_, body) in sorted(found.items())})
+    bodies = block(begin, dict(sorted(found.items())))
     if bodies is None:
         return False
     _keep(connection, begin, mark, bodies, BLOCK)

@@ -11,12 +11,14 @@ from msgspec.structs import astuple, replace
 from stillhere.archive import page_days
 from stillhere.archive.crowds import Presences, overlapping
 from stillhere.archive.days import Visits, chosen, joined, people_among, people_in, people_of, read_views, read_visits, visits_of
+from stillhere.archive.kinds import parts_besides, views_of_kinds
 from stillhere.archive.leading import leading
-from stillhere.archive.narrowing import does_count, is_narrow, kept, needed
+from stillhere.archive.narrowing import is_narrow, kept, needed
 from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_by_group, numbers_of, unpack
 from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
-from stillhere.archive.view_rows import Counted, read, views_in
+from stillhere.archive.view_rows import read
+from stillhere.archive.view_sums import views_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +30,7 @@ _NEEDS: Final = {
     "totals": ("who", "numbers", "starts", "opens", "visible", "active"),
     "durations": ("starts", "visible"),
     "visitors": ("who", "numbers", "names", "starts", "opens", "visible", "active"),
-    "pages": ("who", "numbers", "viewed", "views", "pages"),
+    "pages": ("who", "numbers", "viewed", "views"),
     "buckets": ("who", "numbers", "starts", "visible", "active"),
     "simultaneous": ("who", "numbers", "starts", "opens", "twice"),
 }
@@ -37,23 +39,35 @@ _ADDED_UP: Final = {"visitors": ("numbers", "names", "people"), "pages": ("pages
 """What is there already where all visits of a period are wanted that count."""
 
 
-def parts_for(question: str, asked: Asked) -> Sequence[str] | None:
-    """Tell which parts of a summary answer a question; None if a filter asks for something that summaries do not know.
+_KINDS: Final = ("numbers", "kinds")
+"""What pages need of a block in the place of views, one by one."""
+
+
+def parts_for(question: str, asked: Asked, *, of_block: bool) -> Sequence[str] | None:
+    """Tell which parts of a day or block answer a question; None if a filter asks for something that summaries do not know.
 
     Args:
         question: the name of a method of `Span`.
         asked: which visits. Summaries know all but a visitor and who was seen lately, for which there are indexes.
+        of_block: which of both. Of a block there may be more: `parts_more`.
     """
-    wanted = asked.wanted
-    if wanted.visitor is not None or wanted.seen_since is not None:
+    if asked.wanted.visitor is not None or asked.wanted.seen_since is not None:
         return None
-    if question in _ADDED_UP and not is_narrow(asked if question == "visitors" else _of_all_pages(asked)):
+    if question == "pages":
+        asked = _of_all_pages(asked)
+    if question in _ADDED_UP and not is_narrow(asked):
         return _ADDED_UP[question]
-    return tuple(dict.fromkeys((*_NEEDS[question], *needed(wanted))))
+    needs = _KINDS if question == "pages" and of_block else _NEEDS[question]
+    return tuple(dict.fromkeys((*needs, *needed(asked.wanted))))
+
+
+def parts_more(asked: Asked, bodies: Bodies) -> set[str]:
+    """Tell which parts of a block are needed besides, once those of `parts_for` are there."""
+    return parts_besides(_of_all_pages(asked), bodies) if "kinds" in bodies else set()
 
 
 def _of_all_pages(asked: Asked) -> Asked:
-    """Leave a page out of a filter; only its row is told of all that are added up."""
+    """Leave a page out of a filter: who wants only visits that viewed it is told only its own views, and these are all there."""
     return replace(asked, wanted=replace(asked.wanted, page=None))
 
 
@@ -74,7 +88,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def totals(self, rest: Sequence[Sequence[Stay]]) -> Totals:
         """Add visits up."""
-        found = joined(self._parts(rest))
+        found = joined(self._parts("totals", rest))
         return Totals(
             visits=len(found.starts),
             visitors=int(np.count_nonzero(np.bincount(found.who))),
@@ -86,7 +100,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def durations(self, rest: Sequence[Sequence[Stay]]) -> list[Bin]:
         """Count visits by their visible time."""
-        visible = np.sort(np.concatenate([part.visible for part in self._parts(rest)]))
+        visible = np.sort(np.concatenate([part.visible for part in self._parts("durations", rest)]))
         begins = [*np.searchsorted(visible, EDGES).tolist(), len(visible)]
         return [
             Bin(from_ms=edge, to_ms=end, visits=begins[n + 1] - begins[n])
@@ -109,14 +123,14 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
             if "people" in body:
                 people.append(people_in(at, body))
             else:
-                visits.append(self._visits(at, body)[0])
+                visits.append(self._visits("visitors", at, body)[0])
                 people.append(people_among(visits[-1], body))
         names = choose(leading(people, sort, self.asked.wanted))
         return names, _of_some(names, visits, stays) if visits else None
 
     def pages(self, rest: Sequence[Sequence[Reading]]) -> list[PageTotals]:
         """Add views up by page."""
-        views = [read_views(body) if "seen" in body else self._views(at, body) for at, body in self.bodies.items()]
+        views = [views for at, body in self.bodies.items() for views in self._views(at, body)]
         found = page_days.pages(page_days.together([*views, page_days.views_of([one for few in rest for one in few])]))
         page = self.asked.wanted.page
         return found if page is None else [row for row in found if row.page == page]
@@ -128,7 +142,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
             rest: see above.
             bounds: tells of the first start, or None, where each bucket begins and ends, in order, without gaps.
         """
-        parts = self._parts(rest)
+        parts = self._parts("buckets", rest)
         wanted = bounds(min((int(part.starts[0]) for part in parts if len(part.starts)), default=None))
         if not wanted:
             return []
@@ -137,7 +151,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         at = np.searchsorted(edges, found.starts, side="right") - 1
         inside = (at >= 0) & (at < len(wanted))
         at, count = at[inside], len(wanted)
-        visitors = count_by_group(Members(lambda: [(at, found.who[inside])], len(at)), count, len(found.people))
+        members = Members(lambda: [(at, np.ones_like(at), found.who[inside])], len(at))
+        visitors = count_by_group(members, count, len(found.people))
         sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
         return [
             Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
@@ -146,30 +161,33 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def simultaneous(self, rest: Sequence[Sequence[Stay]]) -> Crowd:
         """Tell how many visitors were there at once."""
-        stored = [self._visits(at, body) for at, body in self.bodies.items()]
+        stored = [self._visits("simultaneous", at, body) for at, body in self.bodies.items()]
         found = [(part, overlapping(part.who, part.starts, part.starts + part.opens + 1)) for part in map(visits_of, rest)]
         presences = Presences()
         for part, shared in sorted((one for one in (*stored, *found) if len(one[0].starts)), key=lambda one: int(one[0].starts[0])):
             presences.add(part.people[part.who], part.starts, part.starts + part.opens + 1, shared)
         return presences.crowd()
 
-    def _parts(self, rest: Sequence[Sequence[Stay]]) -> list[Visits]:
-        return [*(self._visits(at, body)[0] for at, body in self.bodies.items()), *map(visits_of, rest)]
+    def _parts(self, question: str, rest: Sequence[Sequence[Stay]]) -> list[Visits]:
+        return [*(self._visits(question, at, body)[0] for at, body in self.bodies.items()), *map(visits_of, rest)]
 
-    def _visits(self, begin: int, body: Bodies) -> tuple[Visits, Numbers]:
-        """Read the visits that are wanted, and the places of those that are told in `twice`."""
-        visits = read_visits(begin, body)
-        mine, twice = kept(self.asked, visits.visible, body), unpack(body.get("twice", NOTHING))
+    def _visits(self, question: str, begin: int, body: Bodies) -> tuple[Visits, Numbers]:
+        """Read the visits that are wanted, as far as a question needs them, and the places of those that are told in `twice`."""
+        visits = read_visits(begin, {part: body[part] for part in _NEEDS[question]})
+        mine, twice = kept(self.asked, body), unpack(body.get("twice", NOTHING))
         if mine.all():
             return visits, twice
         places = np.cumsum(mine) - 1
         return chosen(visits, np.flatnonzero(mine)), places[twice[mine[twice]]]
 
-    def _views(self, begin: int, body: Bodies) -> page_days.Views:
+    def _views(self, begin: int, body: Bodies) -> list[page_days.Views]:
         """Add up the views of the visits that are wanted."""
-        visits = read_visits(begin, body)
-        counted = Counted(does_count(unpack(body["flags"])), *page_days.read_bins(body))
-        return views_in(begin, read(body), kept(self.asked, visits.visible, body), visits, counted)
+        if "seen" in body:
+            return [read_views(body)]
+        asked, visits = _of_all_pages(self.asked), read_visits(begin, body)
+        if "kinds" in body:
+            return views_of_kinds(begin, asked, body, visits)
+        return [views_in(begin, read(body["viewed"], body["views"]), kept(asked, body), visits)]
 
 
 def _of_some(names: Sequence[str], parts: Sequence[Visits], stays: Sequence[Stay]) -> list[Stay]:

@@ -12,21 +12,21 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_keys, pack, unpack, unpack_narrow
-from stillhere.archive.page_days import Bins, Title, Views, bins_of, moved_bins, scrolls
-from stillhere.core.heat import PARTS, read_seconds
+from stillhere.archive.packing import NOTHING, Bodies, Body, Numbers, pack, unpack, unpack_narrow
+from stillhere.archive.page_days import scrolls
+from stillhere.core.heat import DIGITS, PARTS, is_heat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stillhere.archive.days import Visits
     from stillhere.archive.records import DayView
 
 MOST_TITLES: Final = 50_000
 """With more titles than that, which browsers name, views are not kept one by one."""
 
-_LONGEST: Final = 1 << 31
-"""The product of two spans that are shorter fits into 64 bits."""
+
+_BASE_36: Final = np.array([int(chr(code), 36) if chr(code).isalnum() else 0 for code in range(128)])
+"""What characters mean as digits."""
 
 
 class _Viewed(msgspec.Struct, frozen=True, array_like=True):
@@ -38,8 +38,9 @@ class _Viewed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Details(msgspec.Struct, frozen=True, array_like=True):
-    """What else there is of those views; see `ViewRows`."""
+    """What else there is of those views, or of some; see `ViewRows`. Of each of eight views in turn a bit tells whether it is measured."""
 
+    ranks: memoryview
     titles: list[str]
     titled: memoryview
     visible: memoryview
@@ -47,6 +48,7 @@ class _Details(msgspec.Struct, frozen=True, array_like=True):
     scroll: memoryview
     measured: memoryview
     heat: memoryview
+    is_shared: bool
 
 
 _read_viewed: Final = msgspec.msgpack.Decoder(_Viewed).decode
@@ -57,13 +59,15 @@ class ViewRows(msgspec.Struct, frozen=True):
     """Views side by side, in order of their pages; those of a page as their visits began, and as they were heard of last.
 
     Attributes:
-        pages, titles: names.
+        ranks: of each view its place among all of the day or block; None where these are all.
+        pages, titles: names. A page may be there once for each of some groups.
         counts: how many views each page has, at least one.
         visits: of each view the place of its visit.
         titled: the place of its title, counted from 1; 0 for none.
         visible, active, scroll: as of `Reading`; scroll in whole per cent.
         measured: which views measured their reading, in order.
         heat: of each of those twenty numbers, in seconds, as the browser told them.
+        is_shared: whether some of those may be more than the view's visible time, which they share then.
     """
 
     pages: list[str]
@@ -76,6 +80,8 @@ class ViewRows(msgspec.Struct, frozen=True):
     scroll: npt.NDArray[Any]
     measured: Numbers
     heat: npt.NDArray[Any]
+    is_shared: bool
+    ranks: Numbers | None = None
 
 
 def rows_of(views: Sequence[DayView], places: Numbers, starts: Numbers) -> ViewRows:
@@ -91,19 +97,39 @@ def rows_of(views: Sequence[DayView], places: Numbers, starts: Numbers) -> ViewR
     views = sorted(views, key=lambda view: (pages[view.page], began[view.visit], view.last_seen_at, view.title or ""))
     titles = list(dict.fromkeys(view.title for view in views if view.title is not None))
     title_of = {title: n for n, title in enumerate(titles, 1)}
-    heat = [(n, seconds) for n, view in enumerate(views) if (seconds := read_seconds(view.heat))]
+    measured = [n for n, view in enumerate(views) if view.heat is not None and is_heat(view.heat)]
+    heat, visible = _seconds([views[n].heat or "" for n in measured]), _numbers([view.visible_ms for view in views])
     return ViewRows(
         pages=list(pages),
         titles=titles,
         counts=np.bincount(_numbers([pages[view.page] for view in views]), minlength=len(pages)),
         visits=places[_numbers([view.visit for view in views])],
         titled=_numbers([0 if view.title is None else title_of[view.title] for view in views]),
-        visible=_numbers([view.visible_ms for view in views]),
+        visible=visible,
         active=_numbers([view.active_ms for view in views]),
         scroll=scrolls([view.scroll_pct for view in views]),
-        measured=_numbers([n for n, _ in heat]),
-        heat=_numbers([seconds for _, seconds in heat]).reshape(-1, PARTS),
+        measured=_numbers(measured),
+        heat=heat,
+        is_shared=bool(is_more(heat, visible[measured]).any()),
     )
+
+
+def is_more(seconds: npt.NDArray[Any], visible: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Tell of which views the parts were on screen for longer than the page."""
+    is_more: npt.NDArray[np.bool_] = seconds.sum(axis=1, dtype=np.int64) * 1_000 > visible
+    return is_more
+
+
+def _seconds(texts: Sequence[str]) -> Numbers:
+    """Read what views measured, as `core.heat.read_seconds`, all at once."""
+    digits = np.frombuffer("".join(text + "." for text in texts).encode(), np.uint8)
+    ends = np.flatnonzero(digits == ord("."))
+    lengths = np.diff(ends, prepend=-1) - 1
+    found = np.zeros(len(ends), np.int64)
+    for n in range(DIGITS, 0, -1):
+        there = np.flatnonzero(lengths >= n)
+        found[there] += _BASE_36[digits[ends[there] - n]] * 36 ** (n - 1)
+    return found.reshape(-1, PARTS)
 
 
 def _numbers(values: Sequence[int] | Sequence[Sequence[int]]) -> Numbers:
@@ -141,6 +167,7 @@ def joined(parts: Sequence[ViewRows], visits: Sequence[int]) -> ViewRows:
         scroll=in_order(part.scroll for part in parts),
         measured=measured,
         heat=heat,
+        is_shared=any(part.is_shared for part in parts),
     )
 
 
@@ -152,34 +179,110 @@ def _moved(parts: Sequence[ViewRows], order: Numbers) -> tuple[Numbers, npt.NDAr
     return at[by_view], np.concatenate([part.heat for part in parts])[by_view]
 
 
+def some(rows: ViewRows, at: Numbers) -> ViewRows:
+    """Take some views, by their places, which are in order."""
+    pages, counts = np.unique(_pages(rows.counts)[at], return_counts=True)
+    return _at(rows, at, [rows.pages[n] for n in pages.tolist()], counts)
+
+
+def grouped(rows: ViewRows, groups: Numbers) -> tuple[ViewRows, Numbers]:
+    """Put all views in order of their groups, and each group's in order of their pages.
+
+    Args:
+        rows: the views.
+        groups: of each view.
+
+    Returns:
+        The views, and of each of their pages the group.
+    """
+    pages = _pages(rows.counts)
+    order = np.lexsort((pages, groups))
+    both, counts = np.unique(groups * len(rows.pages) + pages, return_counts=True)
+    of, page = np.divmod(both, max(1, len(rows.pages)))
+    return _at(rows, order, [rows.pages[n] for n in page.tolist()], counts), of
+
+
+def _at(rows: ViewRows, at: Numbers, pages: list[str], counts: Numbers) -> ViewRows:
+    """Take views by their places, of which some pages have so many each."""
+    titles = np.unique(np.append(0, rows.titled[at]))
+    measured = np.flatnonzero(np.isin(at, rows.measured))
+    return ViewRows(
+        ranks=at,
+        pages=pages,
+        titles=[rows.titles[n - 1] for n in titles[1:].tolist()],
+        counts=counts,
+        visits=rows.visits[at],
+        titled=np.searchsorted(titles, rows.titled[at]),
+        visible=rows.visible[at],
+        active=rows.active[at],
+        scroll=rows.scroll[at],
+        measured=measured,
+        heat=rows.heat[np.searchsorted(rows.measured, at[measured])],
+        is_shared=rows.is_shared,
+    )
+
+
+def _pages(counts: Numbers) -> Numbers:
+    """Tell of each view the place of its page."""
+    return np.repeat(np.arange(len(counts)), counts)
+
+
 def _packed(numbers: npt.NDArray[Any]) -> memoryview:
     return memoryview(pack(numbers))
 
 
-def write(rows: ViewRows) -> Bodies:
-    """Write the parts `viewed` and `views`; without the latter if there are too many titles."""
-    viewed: Bodies = {"viewed": msgspec.msgpack.encode(_Viewed(rows.pages, *map(_packed, (rows.counts, rows.visits))))}
-    if len(rows.visible) < len(rows.visits) or len(rows.titles) > MOST_TITLES:
-        return viewed
-    columns = (rows.titled, rows.visible, rows.active, rows.scroll, rows.measured, rows.heat)
-    return viewed | {"views": msgspec.msgpack.encode(_Details(rows.titles, *map(_packed, columns)))}
+def has_details(rows: ViewRows) -> bool:
+    """Tell whether views are kept one by one: they may have too many titles."""
+    return len(rows.visible) == len(rows.visits) and len(rows.titles) <= MOST_TITLES
 
 
-def read(bodies: Bodies) -> ViewRows:
-    """Read them; where `views` is missing, pages and visits only."""
-    viewed = _read_viewed(bodies["viewed"])
-    details = _read_details(bodies["views"]) if "views" in bodies else _Details([], *[memoryview(NOTHING)] * 6)
+def write_viewed(rows: ViewRows) -> bytes:
+    """Write the pages and visits of views."""
+    return msgspec.msgpack.encode(_Viewed(rows.pages, *map(_packed, (rows.counts, rows.visits))))
+
+
+def write_details(rows: ViewRows) -> bytes:
+    """Write what else there is of them."""
+    is_measured = np.zeros(len(rows.visits), np.bool_)
+    is_measured[rows.measured] = True
+    details = _Details(
+        ranks=memoryview(NOTHING) if rows.ranks is None else _packed(rows.ranks),
+        titles=rows.titles,
+        titled=_packed(rows.titled),
+        visible=_packed(rows.visible),
+        active=_packed(rows.active),
+        scroll=_packed(rows.scroll),
+        measured=memoryview(np.packbits(is_measured).tobytes()),
+        heat=_packed(rows.heat),
+        is_shared=rows.is_shared,
+    )
+    return msgspec.msgpack.encode(details)
+
+
+def read(viewed_body: Body, details_body: Body | None) -> ViewRows:
+    """Read views; without details, pages and visits only."""
+    viewed = _read_viewed(viewed_body)
+    counts, visits = unpack(viewed.counts), unpack(viewed.visits)
+    if details_body is None:
+        none = np.zeros(0, np.int64)
+        return ViewRows(
+            pages=viewed.pages, titles=[], counts=counts, visits=visits, titled=none, visible=none, active=none, scroll=none, measured=none,
+            heat=none.reshape(-1, PARTS), is_shared=False,
+        )  # fmt: skip
+    details = _read_details(details_body)
     return ViewRows(
+        ranks=unpack(details.ranks) if len(details.ranks) > 1 else None,
         pages=viewed.pages,
         titles=details.titles,
-        counts=unpack(viewed.counts),
-        visits=unpack(viewed.visits),
+        counts=counts,
+        visits=visits,
         titled=unpack_narrow(details.titled),
         visible=unpack_narrow(details.visible),
         active=unpack_narrow(details.active),
         scroll=unpack_narrow(details.scroll),
-        measured=unpack(details.measured),
+        measured=np.flatnonzero(np.unpackbits(np.frombuffer(details.measured, np.uint8), count=len(visits))),
         heat=unpack_narrow(details.heat).reshape(-1, PARTS),
+        is_shared=details.is_shared,
     )
 
 
@@ -191,98 +294,3 @@ def who_viewed(page: str, bodies: Bodies) -> Numbers:
     n, counts = viewed.pages.index(page), unpack(viewed.counts)
     begin = int(counts[:n].sum())
     return unpack(viewed.visits)[begin : begin + int(counts[n])]
-
-
-class Counted(msgspec.Struct, frozen=True):
-    """What is known of the same views already.
-
-    Attributes:
-        visits: which visits were added up.
-        pages: theirs, in the order of the places in `bins`.
-        bins: of their views.
-    """
-
-    visits: npt.NDArray[np.bool_]
-    pages: list[str]
-    bins: Bins
-
-
-def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Visits, counted: Counted | None = None) -> Views:
-    """Add the views of some visits up by page.
-
-    Args:
-        begin: the day's or block's first instant.
-        rows: all its views.
-        kept: which visits.
-        visits: all of them; only who they are is looked at.
-        counted: what is known already, if that is.
-    """
-    mine = kept[rows.visits]
-    at = np.flatnonzero(mine)  # to take by places is ten times as fast as by a mask that nobody can foresee
-    views, visible, active = (_by_page(rows, column) for column in (mine, rows.visible * mine, rows.active * mine))
-    viewed, new = np.flatnonzero(views), np.cumsum(views > 0) - 1
-    places = np.repeat(new, rows.counts)
-    heat = _heat(rows, mine, places)
-    titles, places = _titles(begin, rows, mine), places[at]
-    seen = places.astype(np.uint16), visits.who[rows.visits[at]].astype(np.uint32)  # kept for a while, in few bytes
-    return Views(
-        titles={rows.pages[n]: titles[n] for n in viewed.tolist()},
-        places=np.arange(len(viewed)),
-        sums=np.stack([views, visible, active], axis=1)[viewed],
-        bins=tuple((moved_bins(new, keys), times) for keys, times in _bins(rows, kept, at, counted)),
-        people=visits.people,
-        seen=Members(lambda: [seen], len(at)),
-        heat=heat,
-    )
-
-
-def _bins(rows: ViewRows, kept: npt.NDArray[np.bool_], at: Numbers, counted: Counted | None) -> Bins:
-    """Count the bins of some visits' views, which are at some places; or only of those that come or go, where these are fewer."""
-    pages = np.repeat(np.arange(len(rows.pages)), rows.counts)
-
-    def keys(at: Numbers) -> tuple[Numbers, ...]:
-        return bins_of(pages[at], rows.visible[at], rows.active[at], rows.scroll[at])
-
-    if counted is None or 2 * np.count_nonzero(kept != counted.visits) > np.count_nonzero(kept):
-        return tuple(map(count_keys, keys(at)))
-    place_of = {page: n for n, page in enumerate(rows.pages)}
-    moved = _numbers([place_of[page] for page in counted.pages])
-    changed = np.flatnonzero((kept != counted.visits)[rows.visits])
-    signs = np.where(kept[rows.visits[changed]], 1, -1)
-    return tuple(
-        count_keys(np.concatenate([moved_bins(moved, known), more]), np.concatenate([times, signs]))
-        for (known, times), more in zip(counted.bins, keys(changed), strict=True)
-    )
-
-
-def _by_page(rows: ViewRows, column: npt.NDArray[Any], how: np.ufunc = np.add) -> Numbers:
-    found: Numbers = how.reduceat(column, np.cumsum(rows.counts) - rows.counts, dtype=np.int64)
-    return found
-
-
-def _titles(begin: int, rows: ViewRows, mine: npt.NDArray[np.bool_]) -> list[Title | None]:
-    """Tell the last title of each page."""
-    latest = _by_page(rows, np.arange(1, len(mine) + 1) * (mine & (rows.titled > 0)), np.maximum)
-    return [(begin, 0, rows.titles[rows.titled[one - 1] - 1]) if one else None for one in latest.tolist()]
-
-
-def _heat(rows: ViewRows, mine: npt.NDArray[np.bool_], places: Numbers) -> tuple[Numbers, Numbers]:
-    """Add up by page what was measured, as `core.heat.read_heat` reads it."""
-    of = np.flatnonzero(mine[rows.measured])
-    at, seconds = rows.measured[of], rows.heat[of]
-    on, visible = places[at], rows.visible[at]
-    is_more = seconds.sum(axis=1, dtype=np.int64) * 1_000 > visible
-    begins = np.flatnonzero(np.diff(on, prepend=-1))
-    measured = on[begins]
-    sums = np.add.reduceat(seconds * ~is_more[:, None], begins, dtype=np.int64) * 1_000
-    np.add.at(sums, np.searchsorted(measured, on[is_more]), _shared(seconds[is_more].astype(np.int64) * 1_000, visible[is_more]))
-    return measured, sums
-
-
-def _shared(spans: Numbers, visible: Numbers) -> Numbers:
-    """Scale spans down whose sum is more than the visible time."""
-    total = spans.sum(axis=1)
-    shared: Numbers = spans * visible[:, None] // total[:, None]
-    for n in np.flatnonzero(np.maximum(spans.max(axis=1, initial=0), visible) >= _LONGEST).tolist():
-        shared[n] = [span * int(visible[n]) // int(total[n]) for span in spans[n].tolist()]  # only a browser that lies goes so far
-    return shared

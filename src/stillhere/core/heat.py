@@ -14,6 +14,9 @@ import msgspec
 PARTS: Final = 20
 """Into so many parts of equal height a page is divided."""
 
+DIGITS: Final = 5
+"""So many digits a part's seconds have at most."""
+
 State = Literal["active", "idle", "hidden"]
 
 _STATES: Final[dict[str, State]] = {"a": "active", "i": "idle", "h": "hidden"}
@@ -54,7 +57,12 @@ def read_heat(text: str | None, visible_ms: int) -> tuple[int, ...]:
 
 def read_seconds(text: str | None) -> tuple[int, ...]:
     """Read twenty numbers as the browser told them, in seconds; none where nothing was measured."""
-    return () if text is None or _HEAT.fullmatch(text) is None else tuple(int(number, 36) for number in text.split("."))
+    return tuple(int(number, 36) for number in text.split(".")) if text is not None and is_heat(text) else ()
+
+
+def is_heat(text: str) -> bool:
+    """Tell whether a text is twenty numbers to the base of 36, of up to `DIGITS` digits each, with points between."""
+    return _HEAT.fullmatch(text) is not None
 
 
 def read_bands(text: str | None, opened_at: int, last_seen_at: int) -> tuple[Band, ...]:

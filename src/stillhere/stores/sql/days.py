@@ -39,6 +39,12 @@ def hold_days(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
+def read_at_once(connection: Connection) -> None:
+    """Let all that is read in this transaction be of one instant, as SQLite does anyway. Before anything is read."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
 def share_days(connection: Connection) -> None:
     """Let nobody summarise days until this transaction ends. Before any row is locked, so that nobody waits in a circle."""
     if connection.dialect.name == "postgresql":
