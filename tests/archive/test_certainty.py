@@ -43,6 +43,28 @@ async def test_only_who_did_not_say_goodbye_is_uncertain(kept: Kept) -> None:
     assert {person.visit.id: person.visit.uncertain_ms for person in present} == await missing(archive, 0)
 
 
+async def test_what_a_late_message_held_back_is_told(kept: Kept) -> None:
+    """A message that was on its way for long takes time from the next; the tab's own totals show how much."""
+    store, archive = kept
+    await store.create(session_of("a"))
+    await say(store, "a", 0, tab="t")
+    await say(store, "a", 7_000, visible=5_000, tab="t")
+    await say(store, "a", 10_000, visible=10_000, tab="t")
+    assert (await one(archive, "handle-a.1", 10_000)).visible_ms == 8_000
+    assert await missing(archive, 10_000) == {"handle-a.1": 2_000 + 5_000}
+    await say(store, "a", 11_000, visible=11_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    assert await missing(archive, 11_000) == {"handle-a.1": 11_000 - 9_000}
+
+
+async def test_tabs_side_by_side_hold_nothing_back(kept: Kept) -> None:
+    """Of two tabs that were on screen together a visit has the time of one; each is one, also where no tab has a name."""
+    store, archive = kept
+    await store.create(session_of("a"))
+    for view, tab in (("v1", "t1"), ("v2", "t2"), ("v3", None), ("v4", None)):
+        await say(store, "a", 9_000, view=view, visible=9_000, tab=tab, lifecycle=Lifecycle.HIDDEN)
+    assert await missing(archive, 9_000) == {"handle-a.1": 0}
+
+
 async def test_nobody_stays_longer_than_their_session(kept: Kept) -> None:
     """A session that ended a second after the last beat leaves a second open."""
     store, archive = kept

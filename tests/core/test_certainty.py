@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from stillhere.core.certainty import uncertain_ms, visible_on_screen
+from stillhere.core.certainty import Watched, uncertain_ms, watched
 from stillhere.core.policy import Policy, hours, minutes, seconds
 from stillhere.core.records import EndedBy, Lifecycle, Session, View, Visit
 from stillhere.core.rules import apply_claim, claim_of, end_session, next_beat_in, open_session
@@ -37,11 +37,11 @@ class Stay:
         """Tell what may be missing, so long after the sign-in."""
         assert self.visit is not None
         assert self.view is not None
-        on_screen = visible_on_screen([self.view]).get(("handle", self.visit.number))
+        seen = watched([self.view]).get(("handle", self.visit.number))
         return uncertain_ms(
             self.visit,
             session=self.session,
-            on_screen=on_screen,
+            seen=seen,
             beat_interval=self.policy.beat_interval,
             ramp=self.policy.ramp,
             now=START + at_ms,
@@ -122,6 +122,19 @@ def test_whoever_is_killed_at_any_time_misses_no_more(real_ms: int, ramp: tuple[
     assert stay.missing(hours(9)) <= interval
 
 
+@given(late=st.lists(st.integers(0, seconds(5)), min_size=2, max_size=30))
+def test_however_late_messages_come_what_was_read_is_within_the_bound(late: list[int]) -> None:
+    """A late message takes from what the next one may add; the bound tells how much, also after last words."""
+    stay = Stay()
+    stay.says(0, 0)
+    for n, latency in enumerate(late, 1):
+        stay.says(seconds(10) * n + latency, seconds(10) * n)
+    real_ms = seconds(10) * (len(late) + 1)
+    stay.says(real_ms, real_ms, kind=Kind.LEAVE, lifecycle=Lifecycle.TERMINATED)
+    assert stay.visit is not None
+    assert stay.visit.visible_ms <= real_ms == stay.visit.visible_ms + stay.missing(real_ms)
+
+
 def test_only_views_on_screen_are_uncertain() -> None:
     """Of each visit the smallest and the largest visible time of those on screen; hidden ones and those that never said count nothing."""
     told = [(1, 5, Lifecycle.ACTIVE), (1, 9, Lifecycle.PASSIVE), (1, 1, Lifecycle.HIDDEN), (2, 7, Lifecycle.ACTIVE), (3, 7, None)]
@@ -140,7 +153,7 @@ def test_only_views_on_screen_are_uncertain() -> None:
         )
         for n, (visit, ms, state) in enumerate(told)
     ]
-    assert visible_on_screen(views) == {("h", 1): (5, 9), ("h", 2): (7, 7)}
+    assert watched(views) == {("h", 1): Watched(5, 9, 9), ("h", 2): Watched(7, 7, 7), ("h", 3): Watched(None, None, 7)}
 
 
 @given(views=st.lists(st.integers(0, minutes(3)), min_size=2, max_size=4))
@@ -155,7 +168,7 @@ def test_of_several_pages_on_screen_the_least_certain_counts(views: list[int]) -
         return uncertain_ms(
             visit,
             session=stay.session,
-            on_screen=(least_ms, most_ms),
+            seen=Watched(least_ms, most_ms, 0),
             beat_interval=POLICY.beat_interval,
             ramp=POLICY.ramp,
             now=START + hours(9),

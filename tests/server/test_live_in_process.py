@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from stillhere import SessionManager
 from stillhere.archive.records import VisitReport
 from stillhere.core.policy import hours, minutes
+from stillhere.core.records import Lifecycle
+from stillhere.core.wire import Beat, Kind
 from stillhere.errors import StoreError
 from stillhere.server.admin.live import MOST_KNOWN, Listener, Live
 from stillhere.server.admin.now import Glance
@@ -135,6 +137,17 @@ def test_a_slow_page_is_told_the_latest_and_no_backlog() -> None:
     listener.owe(visits=({"id": f"{n}.1"} for n in range(MOST_KNOWN + 10)))
     told = listener.take().decode()
     assert (told.count('"id"'), '"0.1"' in told, f'"{MOST_KNOWN + 9}.1"' in told) == (MOST_KNOWN, False, True)
+
+
+async def test_today_begins_at_midnight_of_the_zone(clock: FakeClock) -> None:
+    """At a quarter past midnight in Berlin the visit of an hour ago was yesterday's; in London, where it still is yesterday, today's."""
+    async with SessionManager("memory://", clock=clock) as manager:
+        assert manager.archive is not None
+        session = await manager.start("reader@fund.example")
+        await manager.beat(session.secret, [Beat(kind=Kind.BEAT, view="v", seq=0, lifecycle=Lifecycle.ACTIVE)])
+        clock.advance(hours(1))
+        visits = [(await Glance(manager, manager.archive, zone=zone).now())["totals"] for zone in ("Europe/Berlin", "Europe/London")]
+        assert [msgspec.convert(totals, dict[str, int])["visitsToday"] for totals in visits] == [0, 1]
 
 
 class Counting(Glance):

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 from stillhere.archive import statistics
+from stillhere.archive.records import Stay
 from stillhere.archive.zones import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from zoneinfo import ZoneInfo
 
     from stillhere.archive.protocol import ArchiveSource
-    from stillhere.archive.records import Asked, Stay, VisitorTotals
+    from stillhere.archive.records import Asked, VisitorTotals
     from stillhere.archive.statistics import Bin, Bucket, Crowd, PageTotals, Totals
     from stillhere.archive.summaries import Span
     from stillhere.archive.zones import Unit
@@ -91,10 +92,25 @@ class Adding:
             asked, span, lambda stays: statistics.buckets(stays, calendar), lambda span, rest: span.buckets(rest, calendar)
         )
 
-    async def simultaneous(self, asked: Asked) -> Crowd:
-        """Tell how many visitors were there at once, over time."""
+    async def simultaneous(self, asked: Asked, here: Collection[tuple[str, int]]) -> Crowd:
+        """Tell how many visitors were there at once, over time.
+
+        Args:
+            asked: which visits.
+            here: visitor and start of the visits of those who are here: they go on, whenever their last beat was. No day that is settled
+                has any.
+        """
+
+        def going_on(stays: list[Stay]) -> list[Stay]:
+            return [Stay(*stay)._replace(last_seen_at=asked.now) if tuple(stay[:2]) in here else stay for stay in stays]
+
         span = await self._source.span(asked, "simultaneous")
-        return await self._added(asked, span, statistics.simultaneous, lambda span, rest: span.simultaneous(rest))
+        return await self._added(
+            asked,
+            span,
+            lambda stays: statistics.simultaneous(going_on(stays)),
+            lambda span, rest: span.simultaneous([going_on(stays) for stays in rest]),
+        )
 
     async def _added(
         self,

@@ -8,7 +8,7 @@ from stillhere.archive.cursor import read_cursor
 from stillhere.archive.filters import HERE
 from stillhere.archive.internal import is_internal
 from stillhere.archive.records import Erased, FoundVisit, Kept, Reading, Stay
-from stillhere.core.certainty import visible_on_screen
+from stillhere.core.certainty import Watched, watched
 from stillhere.core.endings import visit_ended_by
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class MemorySource:
         views = [view for handle in handles for view in self._store.views.get(handle, {}).values()]
         return sorted(views, key=lambda view: (view.opened_at, view.handle, view.view))
 
-    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """See `ArchiveSource.on_screen`."""
-        return visible_on_screen(await self.views(handles))
+    async def watched(self, handles: Sequence[str]) -> dict[tuple[str, int], Watched]:
+        """See `ArchiveSource.watched`."""
+        return watched(await self.views(handles))
 
     async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
         """See `ArchiveSource.present`."""

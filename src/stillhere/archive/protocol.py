@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from stillhere.archive.records import Asked, Erased, FoundVisit, Kept, Reading, Stay
     from stillhere.archive.summaries import Span
+    from stillhere.core.certainty import Watched
     from stillhere.core.records import View
 
 
@@ -28,8 +29,8 @@ class ArchiveSource(Protocol):
     async def views(self, handles: Sequence[str]) -> list[View]:
         """List all views of these sessions, by the time they were opened."""
 
-    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """Tell for the visits of these sessions what `core.certainty.visible_on_screen` tells of their views."""
+    async def watched(self, handles: Sequence[str]) -> dict[tuple[str, int], Watched]:
+        """Tell for the visits of these sessions what `core.certainty.watched` tells of their views."""
 
     async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
         """List the last visits of sessions, the latest start first, that lasted until an instant or longer.

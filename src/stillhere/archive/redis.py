@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stillhere.archive.records import Asked, FoundVisit, Kept, Reading, Stay
     from stillhere.archive.summaries import Span
+    from stillhere.core.certainty import Watched
     from stillhere.core.records import Session, View
     from stillhere.stores.redis.store import RedisStore
 
@@ -40,9 +41,9 @@ class RedisSource:
         """See `ArchiveSource.views`."""
         return await (await self._some(handles)).views(handles)
 
-    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """See `ArchiveSource.on_screen`."""
-        return await (await self._some(handles)).on_screen(handles)
+    async def watched(self, handles: Sequence[str]) -> dict[tuple[str, int], Watched]:
+        """See `ArchiveSource.watched`."""
+        return await (await self._some(handles)).watched(handles)
 
     async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
         """See `ArchiveSource.present`."""

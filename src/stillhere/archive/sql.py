@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Select, SelectLabelStyle, delete, func, select, tuple_, update
+from sqlalchemy import Select, SelectLabelStyle, case, delete, func, select, tuple_, update
 
 from stillhere.archive.choosing import conditions, is_among, is_last, is_verified, needs_session, seen_since
 from stillhere.archive.cursor import read_cursor
 from stillhere.archive.internal import is_internal
 from stillhere.archive.records import Asked, DayView, DayVisit, Erased, FoundVisit, Kept, Reading, Stay
+from stillhere.core.certainty import Watched
 from stillhere.core.endings import parted
 from stillhere.core.records import ON_SCREEN, EndedBy, Ending, Session, View, Visit
 from stillhere.stores.sql.days import forget_days, share_days
@@ -57,12 +58,9 @@ class SqlSource:
         query = select(views).where(views.c.handle.in_(handles)).order_by(views.c.opened_at, views.c.handle, views.c.view)
         return await self._readers(_rows_as, query, View)
 
-    async def on_screen(self, handles: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """See `ArchiveSource.on_screen`."""
-        shown = views.c.handle.in_(handles) & views.c.lifecycle.in_([state.value for state in ON_SCREEN])
-        of = (views.c.handle, views.c.visit)
-        query = select(*of, func.min(views.c.visible_ms), func.max(views.c.visible_ms)).where(shown).group_by(*of)
-        return await self._readers(lambda at: {(handle, visit): (least, most) for handle, visit, least, most in at.execute(query)})
+    async def watched(self, handles: Sequence[str]) -> dict[tuple[str, int], Watched]:
+        """See `ArchiveSource.watched`."""
+        return await self._readers(_watched, handles)
 
     async def present(self, *, seen_since: int, limit: int) -> list[FoundVisit]:
         """See `ArchiveSource.present`."""
@@ -162,6 +160,17 @@ def present_query(since: int, dialect: str) -> Select[Any]:
 
 def _present(connection: Connection, since: int, limit: int) -> list[FoundVisit]:
     return _all_found(connection, present_query(since, connection.dialect.name).limit(limit), None)
+
+
+def _watched(connection: Connection, handles: Sequence[str]) -> dict[tuple[str, int], Watched]:
+    of = (views.c.handle, views.c.visit)
+    shown = case((views.c.lifecycle.in_([state.value for state in ON_SCREEN]), views.c.visible_ms))
+    spans = (func.min(shown).label("least"), func.max(shown).label("most"), func.sum(views.c.visible_ms).label("all"))
+    theirs = views.c.handle.in_(handles)
+    tabs = select(*of, *spans).where(theirs).group_by(*of, func.coalesce(views.c.tab, views.c.view)).subquery("tabs").c
+    query = select(tabs.handle, tabs.visit, func.min(tabs.least), func.max(tabs.most), func.max(tabs["all"]))
+    rows = connection.execute(query.group_by(tabs.handle, tabs.visit))
+    return {(handle, visit): Watched(least, most, int(longest)) for handle, visit, least, most, longest in rows}
 
 
 def _found_query() -> Select[Any]:

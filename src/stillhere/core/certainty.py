@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from stillhere.core.records import ON_SCREEN
 from stillhere.core.rules import ending
 
@@ -13,38 +15,60 @@ if TYPE_CHECKING:
     from stillhere.core.records import Session, View, Visit
 
 
-def visible_on_screen(views: Iterable[View]) -> dict[tuple[str, int], tuple[int, int]]:
-    """Tell, by handle and number of a visit, smallest and largest visible time of its views that were on screen when last heard of."""
-    found: dict[tuple[str, int], tuple[int, int]] = {}
+class Watched(msgspec.Struct, frozen=True):
+    """What the views of a visit tell of how sure its visible time is.
+
+    Attributes:
+        least_ms, most_ms: smallest and largest visible time of those that were on screen when last heard of; None if none was.
+        longest_ms: the visible time of the tab that was visible longest.
+    """
+
+    least_ms: int | None
+    most_ms: int | None
+    longest_ms: int
+
+
+def watched(views: Iterable[View]) -> dict[tuple[str, int], Watched]:
+    """Tell it of visits, by handle and number."""
+    of: dict[tuple[str, int], list[View]] = {}
     for view in views:
-        if view.lifecycle in ON_SCREEN:
-            least_ms, most_ms = found.get((view.handle, view.visit), (view.visible_ms, view.visible_ms))
-            found[view.handle, view.visit] = min(least_ms, view.visible_ms), max(most_ms, view.visible_ms)
-    return found
+        of.setdefault((view.handle, view.visit), []).append(view)
+    return {visit: _watched(theirs) for visit, theirs in of.items()}
 
 
-def uncertain_ms(
-    visit: Visit, *, session: Session, on_screen: tuple[int, int] | None, beat_interval: int, ramp: Sequence[int], now: int
-) -> int:
+def _watched(views: Sequence[View]) -> Watched:
+    shown = [view.visible_ms for view in views if view.lifecycle in ON_SCREEN]
+    tabs: dict[str, int] = {}
+    for view in views:
+        tab = view.view if view.tab is None else view.tab
+        tabs[tab] = tabs.get(tab, 0) + view.visible_ms
+    return Watched(min(shown, default=None), max(shown, default=None), max(tabs.values()))
+
+
+def uncertain_ms(visit: Visit, *, session: Session, seen: Watched | None, beat_interval: int, ramp: Sequence[int], now: int) -> int:
     """Tell how much visible time of a visit may be missing at most.
 
-    Nothing, once last words said the totals, or while no page is on screen. Otherwise the visible time until the next beat would have been
-    due: whoever stayed for longer would have said so. It holds for a beat that gets through; a page that saves data or battery
+    What one tab was visible for longer than the visit was is missing: a late message holds back what the next one could tell. Beside that
+    nothing is, once last words said the totals, or while no page is on screen. Otherwise it is the visible time until the next beat would
+    have been due: whoever stayed for longer would have said so. It holds for a beat that gets through; a page that saves data or battery
     beats half as often, and one that is offline says later what it missed.
 
     Args:
         visit: the visit.
         session: its session; nobody is there after its end.
-        on_screen: of `visible_on_screen`; None if none of its views was.
+        seen: what its views tell; None if it has none.
         beat_interval: the policy's.
         ramp: the policy's.
         now: milliseconds since 1970.
     """
-    if visit.left_at is not None or on_screen is None:
+    if seen is None:
         return 0
+    held_back_ms = max(0, min(seen.longest_ms, visit.last_seen_at - visit.started_at) - visit.visible_ms)
+    if visit.left_at is not None or seen.least_ms is None or seen.most_ms is None:
+        return held_back_ms
     over = ending(session, now=now)
-    step_ms = _longest_step(*on_screen, beat_interval=beat_interval, ramp=ramp)
-    return step_ms if over is None else max(0, min(step_ms, over.at - visit.last_seen_at))
+    step_ms = _longest_step(seen.least_ms, seen.most_ms, beat_interval=beat_interval, ramp=ramp)
+    return held_back_ms + (step_ms if over is None else max(0, min(step_ms, over.at - visit.last_seen_at)))
 
 
 def _longest_step(least_ms: int, most_ms: int, *, beat_interval: int, ramp: Sequence[int]) -> int:

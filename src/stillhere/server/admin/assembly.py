@@ -74,7 +74,7 @@ class Admin:
             if openid is None
             else OpenIdDoor(openid, pages=pages, guard=self._guard, doors=self._doors, audit=audit, clock=manager.clock)
         )
-        glance = Glance(manager, archive)
+        glance = Glance(manager, archive, zone=zone)
         self._live = Live(glance, manager.store, shown=shown_visit)
         self._events = Events(self._live, self._guard, manager)
         self._guard.on_done = self._done

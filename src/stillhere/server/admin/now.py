@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from stillhere.archive.records import Presence, VisitReport
+from stillhere.archive.zones import day_begins_at, local, read_zone
 from stillhere.server.admin.rows import JUST_LEFT_MS, person_row
 from stillhere.stores.protocol import Listable
 from stillhere.words import instant
@@ -14,8 +15,6 @@ from stillhere.words import instant
 if TYPE_CHECKING:
     from stillhere.archive.archive import Archive
     from stillhere.manager import SessionManager
-
-DAY_MS: Final = 86_400_000
 
 MOVING: Final = ("lastSeenMs", "lastActiveMs", "expiresInMs")
 """Members that say how long ago or how soon: they move with the clock, and are no news."""
@@ -43,12 +42,14 @@ class Glance:
     Args:
         manager: the sessions.
         archive: their visits.
+        zone: IANA name of the zone in which days begin.
     """
 
-    def __init__(self, manager: SessionManager, archive: Archive) -> None:
+    def __init__(self, manager: SessionManager, archive: Archive, *, zone: str = "UTC") -> None:
         """Look at nothing yet."""
         self._manager = manager
         self._archive = archive
+        self._zone = read_zone(zone)
 
     async def look(self) -> Seen:
         """Look once.
@@ -74,7 +75,8 @@ class Glance:
         Raises:
             StoreError: if the store cannot be reached.
         """
-        today = await self._archive.totals(since=now - now % DAY_MS)
+        since = day_begins_at(local(now, self._zone).date(), self._zone)
+        today = await self._archive.totals(since=since, beat_interval=self._manager.policy.beat_interval, now=now)
         return {
             "sessions": await self._manager.count() if isinstance(self._manager.store, Listable) else None,
             "visitsToday": today.visits,

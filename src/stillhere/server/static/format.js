@@ -67,7 +67,7 @@ export const percent = value => (value == null ? "–" : `${Math.round(value)}${
 export const share = (part, whole) => part > 0 && 200 * part < whole ? `<${NBSP}1${NBSP}%` : percent(whole ? (100 * part) / whole : 0)
 
 /** @param {number} value */
-export const count = value => new Intl.NumberFormat().format(value)
+export const count = value => Number.isFinite(value) ? new Intl.NumberFormat().format(value) : "–"
 
 /**
  * @param {number} n

@@ -8,6 +8,7 @@ import { address } from "../filters.js"
 import { badges, blank, endingWord, figures, pageName, sectionHead, seen, sized, skeleton, term, visitorLink } from "../parts.js"
 import { Sheet } from "../sheet.js"
 import { frame } from "../stage.js"
+import { ofToday } from "./today.js"
 import { visitSheet } from "./visits.js"
 
 /** @typedef {import("../api.js").Here} Here */
@@ -168,7 +169,8 @@ export function create(context) {
   const none = blank("Nobody is here", "As soon as somebody opens a page, they appear.")
   none.hidden = true
   const note = el("p", { class: "small muted num" })
-  const sums = today()
+  const figuresOfToday = today()
+  const sums = ofToday(context, figuresOfToday.show)
   const numbers = el("div", { class: "numbers" }, skeleton(1, "figures"))
   const recent = new Sheet({ ...visitSheet(context), label: "Latest visits", empty: ["No visit yet", "The first one appears here when somebody reads a page."] })
   const element = frame("Here now", { beside: [el("a", { class: "button slim", href: "/admin/wall" }, "Wall mode")] },
@@ -182,8 +184,8 @@ export function create(context) {
     reconcile(body, rows, sorted(here), one => one.session, one => new HereRow(one, context))
     table.hidden = !here.length
     none.hidden = here.length > 0
-    sums.show(totals)
-    refill(numbers, sums.element)
+    sums(totals)
+    refill(numbers, figuresOfToday.element)
     const away = here.filter(one => standing(one) === "background").length
     setText(note, away ? `${plural(away, "session")} without a page on screen` : "")
   }

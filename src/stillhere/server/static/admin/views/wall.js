@@ -8,6 +8,7 @@ import { Chart } from "../charts/plot.js"
 import { foreign } from "../parts.js"
 import { currentZone, dayOf, say } from "../times.js"
 import { DOTS, sorted, standing, visibleFor } from "./now.js"
+import { ofToday } from "./today.js"
 
 /** @typedef {import("../api.js").Here} Here */
 /** @typedef {import("../api.js").Now} Now */
@@ -79,13 +80,14 @@ export function create(context) {
       el("p", { class: "wall-sum" }, big, " ", word), clock, el("span", { class: "row wall-tools" }, full, el("a", { class: "button slim", href: "/admin" }, "Back"))),
     el("div", { class: "wall-body" }, el("div", {}, list, rest), el("div", { class: "wall-side" }, numbers, picture)))
 
+  const sums = ofToday(context, ({ visitsToday, visibleTodayMs }) => setText(numbers, `${count(visitsToday)} visits today · ${duration(visibleTodayMs)} visible`))
   /** @param {Now} now */
   const onNow = ({ here, totals }) => {
     setText(big, count(totals.here))
     const shown = sorted(here).slice(0, MOST)
     reconcile(list, rows, shown, one => one.session, () => new WallRow())
     setText(rest, here.length > shown.length ? `and ${count(here.length - shown.length)} more` : here.length ? "" : "Nobody is here. As soon as somebody opens a page, they appear.")
-    setText(numbers, `${count(totals.visitsToday)} visits today · ${duration(totals.visibleTodayMs)} visible`)
+    sums(totals)
   }
   const chart = async () => {
     const day = dayOf(Date.now())
