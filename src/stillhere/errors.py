@@ -92,16 +92,18 @@ class MailError(StillhereError):
     Attributes:
         is_transient: another try may succeed.
         is_recipient: it was about this recipient; others may get theirs.
+        in_doubt: the server had begun to take it, and may have taken it, for its answer did not come.
         retry_after: seconds after which another try makes sense.
     """
 
     status_hint = 503
 
-    def __init__(self, why: str, *, is_transient: bool, is_recipient: bool = False, retry_after: int = 30) -> None:
+    def __init__(self, why: str, *, is_transient: bool, is_recipient: bool = False, in_doubt: bool = False, retry_after: int = 30) -> None:
         """Keep what may help."""
         super().__init__(why)
         self.is_transient = is_transient
         self.is_recipient = is_recipient
+        self.in_doubt = in_doubt
         self.retry_after = retry_after
 
 
@@ -182,7 +184,7 @@ class Unsealable(StoreError):
 
 
 class BadCursor(StillhereError, ValueError):
-    """A list was to go on from a cursor that is none.
+    """A list was to go on from a cursor that is none, or that another list gave.
 
     Attributes:
         cursor: what was given.
@@ -192,7 +194,7 @@ class BadCursor(StillhereError, ValueError):
 
     def __init__(self, cursor: str) -> None:
         """Keep what was given."""
-        super().__init__(f"{cursor!r} is not a cursor; use the `next` of the list's last answer")
+        super().__init__(f"{cursor!r} is not a cursor of this list; use the `next` of its last answer, with the same words")
         self.cursor = cursor
 
 

@@ -12,7 +12,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -141,7 +141,7 @@ class Mailer:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
-        client = aiosmtplib.SMTP(
+        client = _Client(
             hostname=self._host,
             port=self._port,
             username=self._user,
@@ -164,7 +164,18 @@ class Mailer:
             raise _refused(error, is_recipient=False) from error
         except (aiosmtplib.SMTPException, OSError) as error:  # a time-out is one of these, and so is trouble with TLS
             why = _one_line(str(error)) or "it took too long"
-            raise MailError(f"the mail server cannot be used now: {why}", is_transient=True) from error
+            raise MailError(f"the mail server cannot be used now: {why}", is_transient=True, in_doubt=client.is_sending) from error
+
+
+class _Client(aiosmtplib.SMTP):
+    """Knows whether it has begun to send a message: from then on nobody can tell whether the server has it, but by its answer."""
+
+    is_sending = False
+
+    async def data(self, message: str | bytes, /, **named: Any) -> aiosmtplib.SMTPResponse:  # noqa: ANN401  # passed on
+        """Send the message itself."""
+        self.is_sending = True
+        return await super().data(message, **named)
 
 
 def _refused(error: aiosmtplib.SMTPResponseException, *, is_recipient: bool) -> MailError:

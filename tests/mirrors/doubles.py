@@ -21,6 +21,7 @@ class MemoryMirror:
         fates: what becomes of the next deliveries; then all are delivered.
         before: called before each batch.
         closed: how often it was closed.
+        breaks_over: id of what it always breaks over.
     """
 
     kind = "memory"
@@ -37,6 +38,7 @@ class MemoryMirror:
         self.fates = deque[Result]()
         self.before: Callable[[], object] = int
         self.closed = 0
+        self.breaks_over = ""
 
     def told(self, about: Told) -> str | None:
         """Say how much was seen of a visit, or how a session stands."""
@@ -50,6 +52,7 @@ class MemoryMirror:
         results = []
         for one in batch:
             result = self.fates.popleft() if self.fates else delivered(f"record of {one.row.id}")
+            result = broke("it broke") if one.row.id == self.breaks_over else result
             if result.fate is Fate.DELIVERED:
                 self.told_of.append((one.row.id, one.told))
                 self.returns.append(one.about.returns)
@@ -69,6 +72,11 @@ def away(why: str = "away", *, pause_ms: int = 0) -> Result:
 def again(why: str = "once more") -> Result:
     """Say that it has to come again."""
     return Result(fate=Fate.AGAIN, why=why, step=Step.NONE)
+
+
+def broke(why: str = "it broke") -> Result:
+    """Say that it broke, or the other side did."""
+    return Result(fate=Fate.BROKE, why=why)
 
 
 def dead(why: str = "never") -> Result:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stillhere.archive.records import VisitReport
     from stillhere.mirrors.records import Mirror
+    from tests.services.weather import Fault, Weather
     from tests.support import FakeClock
 
 MINUTE = 60_000
@@ -88,11 +89,12 @@ class Stand:
         """Open one on a file."""
         return cls(url_with_tables("sqlite", folder), clock)
 
-    def drain(self, mirror: Mirror, *, holder: str = "this", chance: float = 0.0) -> Drain:
+    def drain(self, mirror: Mirror, *, holder: str = "this", chance: float = 0.0, **more: Any) -> Drain:
         """Make a drain of this process."""
         archive = self.manager.archive
         assert archive is not None
-        return Drain(mirror, self.outbox, archive, self.manager.policy, holder=holder, clock=self.clock, chance=lambda: chance)
+        policy = self.manager.policy
+        return Drain(mirror, self.outbox, archive, policy, holder=holder, clock=self.clock, chance=lambda: chance, **more)
 
     async def sleep(self, span_s: float) -> None:
         """Sleep on the clock that is moved."""
@@ -110,6 +112,12 @@ class Stand:
         archive = self.manager.archive
         assert archive is not None
         return await archive.visits(VisitFilter(limit=100_000), beat_interval=self.manager.policy.beat_interval, now=self.clock())
+
+    async def caught_up(self, drain: Drain) -> None:
+        """Drain once, with what a live store holds back in the archive."""
+        assert self.manager.archive is not None
+        await self.manager.archive.catch_up()
+        await drain.run()
 
     async def until_quiet(self, drain: Drain, *, step_ms: int = 5_000, most: int = 5_000) -> int:
         """Drain, and let time pass, until nothing waits and nobody is away; tell how many turns that took."""
@@ -129,6 +137,19 @@ class Stand:
             await self.manager.sweep()
             await drain.run()
             self.clock.advance(step_ms)
+
+    async def outlast(self, drain: Drain, weather: Weather, fault: Fault, *, visits: int) -> None:
+        """Let every call meet a fault for half a day in which so many come and go; then let all be told."""
+        weather.always = fault
+        for number in range(visits):
+            await (await self.arrive(f"visitor{number}@fund.example")).leave(MINUTE)
+            await self.pass_time(drain, 12 * HOUR // visits, step_ms=5 * MINUTE)
+        await drain.run()
+        state = await drain.state()
+        assert (state.state, state.dead) == ("away", 0), state
+        assert state.pending >= visits
+        weather.always = None
+        await self.until_quiet(drain)
 
     async def close(self) -> None:
         """Close it."""

@@ -10,25 +10,17 @@ import pytest
 
 from stillhere.errors import SettingsError
 from stillhere.manager import SessionManager
-from stillhere.mirrors.drain import LEASE_MS, MOST_ATTEMPTS
+from stillhere.mirrors.drain import LEASE_MS
 from stillhere.mirrors.outbox import outbox_of
 from stillhere.mirrors.records import LeaseLost
-from tests.mirrors.doubles import MemoryMirror, again, away, dead
+from tests.mirrors.doubles import MemoryMirror, away
 from tests.mirrors.stand import HOUR, MINUTE
 from tests.stores.every import fresh_url
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stillhere.mirrors.drain import Drain
     from tests.mirrors.stand import Stand
-
-
-async def _caught_up(stand: Stand, drain: Drain) -> None:
-    """Drain once, with what a live store holds back in the archive."""
-    assert stand.manager.archive is not None
-    await stand.manager.archive.catch_up()
-    await drain.run()
 
 
 async def test_a_visit_is_told_when_it_changes_and_when_time_changes_it(stand: Stand) -> None:
@@ -36,11 +28,11 @@ async def test_a_visit_is_told_when_it_changes_and_when_time_changes_it(stand: S
     mirror = MemoryMirror()
     drain = stand.drain(mirror)
     visitor = await stand.arrive()
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     await visitor.stay(5_000)
     await visitor.stay(10_000)
-    await _caught_up(stand, drain)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
+    await stand.caught_up(drain)
     id_ = f"{visitor.handle}.1"
     assert mirror.told_of == [(id_, "0 here"), (id_, "15000 here")]
     await stand.pass_time(drain, HOUR, step_ms=MINUTE)
@@ -53,12 +45,12 @@ async def test_a_visitor_who_comes_back_goes_on_or_begins_anew(stand: Stand) -> 
     drain = stand.drain(mirror)
     visitor = await stand.arrive()
     await visitor.leave(5_000)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     await visitor.stay(MINUTE)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     stand.clock.advance(15 * MINUTE)
     await stand.arrive(visitor.name)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     visits = [(id_.removeprefix(visitor.handle), words) for id_, words in mirror.told_of if "." in id_]
     assert [words for _, words in visits] == ["5000 leave", "65000 here", "65000 lost", "0 here"]
     assert [was for (id_, _), was in zip(mirror.told_of, mirror.returns, strict=True) if "." in id_] == [False, False, False, True]
@@ -71,25 +63,27 @@ async def test_sessions_are_told_of_to_those_who_ask(stand: Stand) -> None:
     started = await stand.manager.start("somebody@fund.example")
     await stand.manager.authenticate(started.secret)
     await stand.arrive()
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     handle = started.session.handle
     await stand.manager.end(started.secret)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     told = [words for id_, words in mirror.told_of if id_ == handle]
     assert told[-1] == "over"
     assert set(told) <= {"here", "over"}
 
 
 async def test_one_s_own_team_is_not_told_of(stand: Stand) -> None:
-    """Visits of internal visitors stay here, and wait for nobody."""
+    """Visits and sessions of internal visitors stay here, and wait for nobody."""
     assert stand.manager.archive is not None
     stand.manager.archive.internal = ("@firm.example",)
-    mirror = MemoryMirror()
+    mirror = MemoryMirror(events=True)
     drain = stand.drain(mirror)
     await stand.arrive("colleague@firm.example")
     other = await stand.arrive("investor@fund.example")
-    await _caught_up(stand, drain)
-    assert [id_ for id_, _ in mirror.told_of] == [f"{other.handle}.1"]
+    await stand.caught_up(drain)
+    await stand.manager.end_all("colleague@firm.example")
+    await stand.caught_up(drain)
+    assert {id_ for id_, _ in mirror.told_of} == {other.handle, f"{other.handle}.1"}
     assert (await drain.state()).pending == 0
 
 
@@ -101,7 +95,7 @@ async def test_a_mirror_begins_with_those_who_are_here(stand: Stand) -> None:
     stand.clock.advance(8 * 24 * HOUR)
     here = await stand.arrive("here@fund.example")
     mirror = MemoryMirror()
-    await _caught_up(stand, stand.drain(mirror))
+    await stand.caught_up(stand.drain(mirror))
     assert [id_ for id_, _ in mirror.told_of] == [f"{here.handle}.1"]
 
 
@@ -111,7 +105,7 @@ async def test_words_from_an_offline_page_are_told_after_the_end(stand: Stand) -
     drain = stand.drain(mirror)
     visitor = await stand.arrive()
     await visitor.stay(10_000)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     stand.clock.advance(5 * MINUTE)
     await stand.manager.end_all(visitor.name)
     await stand.pass_time(drain, HOUR, step_ms=MINUTE)
@@ -131,8 +125,7 @@ async def test_while_the_other_side_is_away_nothing_is_given_up(stand: Stand, ca
     """Waits grow up to five minutes, everything stays, and the state says since when the oldest waits."""
     caplog.set_level(logging.CRITICAL)
     mirror = MemoryMirror()
-    drain = stand.drain(mirror)
-    assert (await drain.state()).state == "well"
+    drain = stand.drain(mirror, interval_ms=10 * MINUTE)
     visitor = await stand.arrive()
     tries: list[int] = []
     mirror.before = lambda: tries.append(stand.clock())
@@ -159,63 +152,46 @@ async def test_while_the_other_side_is_away_nothing_is_given_up(stand: Stand, ca
     assert [id_ for id_, _ in mirror.told_of] == [f"{visitor.handle}.1"]
 
 
+async def test_a_mirror_that_nobody_drains_says_so(stand: Stand) -> None:
+    """Before its first turn, and when its process stopped or died, it is asleep, and its lag grows with what nobody looked for."""
+    drain = stand.drain(MemoryMirror())
+    state = await drain.state()
+    assert (state.state, state.lag_ms) == ("asleep", 0)
+    await stand.arrive()
+    await stand.caught_up(drain)
+    state = await drain.state()
+    assert (state.state, state.lag_ms) == ("well", 0)
+    stand.clock.advance(24 * HOUR)
+    await stand.arrive()
+    state = await drain.state()
+    assert (state.state, state.pending, state.lag_ms) == ("asleep", 0, 24 * HOUR)
+    await stand.caught_up(drain)
+    assert (await drain.state()).state == "well"
+    await drain.close()
+    assert (await drain.state()).state == "asleep"
+
+
+async def test_one_that_is_called_rarely_is_not_asleep_in_between(stand: Stand) -> None:
+    """Where mirrors are told every ten minutes, the lease passes in between, and that is as it should be."""
+    drain = stand.drain(MemoryMirror(), interval_ms=10 * MINUTE)
+    await stand.caught_up(drain)
+    stand.clock.advance(10 * MINUTE)
+    assert (await drain.state()).state == "well"
+
+
 async def test_how_long_to_stay_away_can_be_said(stand: Stand) -> None:
     """A pause that the other side asks for is kept, however few failures there were."""
     mirror = MemoryMirror()
     drain = stand.drain(mirror)
     await stand.arrive()
     mirror.fates.append(away(pause_ms=30_000))
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     stand.clock.advance(29_999)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     assert mirror.told_of == []
     stand.clock.advance(1)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     assert len(mirror.told_of) == 1
-
-
-async def test_one_that_breaks_holds_up_nobody_else(stand: Stand) -> None:
-    """It is tried again by itself, ever later, and becomes a dead letter after many attempts; others are told meanwhile."""
-    mirror = MemoryMirror()
-    drain = stand.drain(mirror)
-    bad = await stand.arrive("bad@fund.example")
-    mirror.fates.append(again("it broke"))
-    await _caught_up(stand, drain)
-    other = await stand.arrive("other@fund.example")
-    await _caught_up(stand, drain)
-    assert [id_ for id_, _ in mirror.told_of] == [f"{other.handle}.1"]
-    for _ in range(MOST_ATTEMPTS - 1):
-        assert (await drain.state()).dead == 0
-        stand.clock.advance(HOUR)
-        mirror.fates.append(again("it broke"))
-        await _caught_up(stand, drain)
-        mirror.fates.clear()
-    (letter,) = await stand.outbox.dead(mirror.name, limit=10)
-    assert (letter.visit, letter.attempts, letter.error) == (f"{bad.handle}.1", MOST_ATTEMPTS, "it broke")
-
-
-async def test_a_dead_letter_can_be_tried_again_or_dropped(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    """Its changes are not sent while it is dead; tried again it is told as it is now; dropped it is never told again."""
-    mirror = MemoryMirror()
-    drain = stand.drain(mirror)
-    one, two = await stand.arrive("one@fund.example"), await stand.arrive("two@fund.example")
-    mirror.fates.extend([dead("no such column"), dead("no such column")])
-    await _caught_up(stand, drain)
-    assert "refused" in caplog.text
-    await one.stay(5_000)
-    await _caught_up(stand, drain)
-    assert mirror.told_of == []
-    assert (await drain.state()).state == "refused"
-    now = stand.clock()
-    letters = {letter.visit: letter.id for letter in await stand.outbox.dead(mirror.name, limit=10)}
-    assert await stand.outbox.revive(mirror.name, letters[f"{one.handle}.1"], drop=False, now=now)
-    assert await stand.outbox.revive(mirror.name, letters[f"{two.handle}.1"], drop=True, now=now)
-    for unknown in (letters[f"{one.handle}.1"], letters[f"{two.handle}.1"], "nobody.1", "nobody", "", "a.99999999999"):
-        assert not await stand.outbox.revive(mirror.name, unknown, drop=False, now=now)
-    await two.stay(5_000)
-    await _caught_up(stand, drain)
-    assert mirror.told_of == [(f"{one.handle}.1", "5000 here")]
-    assert (await drain.state()).state == "well"
 
 
 async def test_one_process_drains_at_a_time(stand: Stand) -> None:
@@ -223,9 +199,9 @@ async def test_one_process_drains_at_a_time(stand: Stand) -> None:
     mirror, other = MemoryMirror(), MemoryMirror()
     first, second = stand.drain(mirror, holder="first"), stand.drain(other, holder="second")
     await stand.arrive()
-    await _caught_up(stand, first)
+    await stand.caught_up(first)
     await stand.arrive()
-    await _caught_up(stand, second)
+    await stand.caught_up(second)
     assert other.told_of == []
     stand.clock.advance(LEASE_MS)
     await second.run()
@@ -236,8 +212,36 @@ async def test_one_process_drains_at_a_time(stand: Stand) -> None:
     await first.close()
     assert (mirror.closed, other.closed) == (1, 1)
     await stand.arrive()
-    await _caught_up(stand, first)
+    await stand.caught_up(first)
     assert len(mirror.told_of) == 2
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+async def test_a_clock_that_is_put_back_leaves_no_mirror_asleep(stand: Stand, *, is_killed: bool) -> None:
+    """What a process wrote down ten days ahead, its lease, pauses and looks, holds nothing up once the clock is right again."""
+    began_at = stand.clock()
+    mirror = MemoryMirror()
+    stand.clock.now = began_at + 10 * 24 * HOUR
+    before = stand.drain(mirror, holder="before")
+    await stand.caught_up(before)
+    here = await stand.arrive("here@fund.example")
+    mirror.fates.append(away(pause_ms=HOUR))
+    await stand.caught_up(before)
+    if not is_killed:
+        await before.close()
+    stand.clock.now = began_at
+    after = stand.drain(mirror, holder="after")
+    new = await stand.arrive("new@fund.example")
+    await stand.caught_up(after)
+    assert {id_ for id_, _ in mirror.told_of} == {f"{here.handle}.1", f"{new.handle}.1"}
+    assert (await after.state()).state == "well"
+
+
+async def test_a_lease_of_a_clock_that_is_a_little_ahead_is_kept(stand: Stand) -> None:
+    """Clocks of two machines may differ by seconds: a lease that is honest, and not over, stays with whoever has it."""
+    now = stand.clock()
+    assert await stand.outbox.take("memory", "ahead", now=now + 30_000, until=now + 30_000 + LEASE_MS) == 1
+    assert await stand.outbox.take("memory", "other", now=now, until=now + LEASE_MS) is None
 
 
 async def test_one_that_lost_its_lease_writes_nothing(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +281,7 @@ async def test_what_was_forgotten_leaves_the_outbox(stand: Stand) -> None:
     drain = stand.drain(mirror)
     visitor = await stand.arrive()
     await visitor.stay(1_000)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     await stand.manager.end_all(visitor.name)
     await visitor.stay(0)
     archive = stand.manager.archive
@@ -299,7 +303,7 @@ async def test_nothing_is_kept_of_those_who_were_erased(stand: Stand) -> None:
     drain = stand.drain(mirror)
     visitor = await stand.arrive()
     await stand.manager.end_all(visitor.name)
-    await _caught_up(stand, drain)
+    await stand.caught_up(drain)
     assert await stand.outbox.has(mirror.name, f"record of {visitor.handle}.1")
     archive = stand.manager.archive
     assert archive is not None
@@ -318,7 +322,7 @@ async def test_two_mirrors_are_told_each_for_itself(stand: Stand) -> None:
     for number in range(5):
         await stand.arrive(f"visitor{number}@fund.example")
     for drain in drains:
-        await _caught_up(stand, drain)
+        await stand.caught_up(drain)
     assert (len(one.told_of), len(two.told_of)) == (1, 5)
     await stand.until_quiet(drains[0])
     assert len({id_ for id_, _ in one.told_of}) == 5

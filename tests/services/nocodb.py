@@ -58,28 +58,31 @@ class DoubleTable:
 
     Args:
         columns: by title their types.
+
+    Attributes:
+        double: the stand-in itself.
     """
 
     def __init__(self, columns: Mapping[str, str]) -> None:
-        self._double = NocoDouble(columns)
-        self.url = self._double.url
+        self.double = NocoDouble(columns)
+        self.url = self.double.url
         self.token, self.base, self.table = nocodb_double.TOKEN, nocodb_double.BASE, nocodb_double.TABLE
 
     def rows(self) -> list[dict[str, Any]]:
         """See `NocoTable.rows`."""
-        return [{"Id": key, **cells} for key, cells in sorted(self._double.rows.items())]
+        return [{"Id": key, **cells} for key, cells in sorted(self.double.rows.items())]
 
     def add(self, row: Mapping[str, Any]) -> None:
         """See `NocoTable.add`."""
-        self._double._make([(None, dict(row))])
+        self.double._make([(None, dict(row))])
 
     def delete(self, key: int) -> None:
         """See `NocoTable.delete`."""
-        del self._double.rows[key]
+        del self.double.rows[key]
 
     def close(self) -> None:
         """See `NocoTable.close`."""
-        self._double.close()
+        self.double.close()
 
 
 class RealNocoDb(Server):

@@ -50,10 +50,13 @@ class NocoDouble:
     Attributes:
         url: where it listens.
         rows: by key.
+        columns: the types, by title; a test may take some away.
+        is_gone: somebody deleted the table.
     """
 
     def __init__(self, columns: Mapping[str, str]) -> None:
-        self._columns = columns
+        self.columns = dict(columns)
+        self.is_gone = False
         self._lock = threading.Lock()
         self._last = 0
         self.rows: dict[int, dict[str, Any]] = {}
@@ -78,7 +81,7 @@ class NocoDouble:
             raise Wrong(403, "ERR_FORBIDDEN", "Unauthorized access")
         versions = {f"/api/v2/tables/{TABLE}/records": 2, f"/api/v3/data/{BASE}/{TABLE}/records": 3}
         version = versions.get(asked.path)
-        if version is None:
+        if version is None or self.is_gone:
             raise Wrong(404, "ERR_TABLE_NOT_FOUND", "Table not found")
         if asked.method == "GET":
             return self._list_2(asked.query) if version == 2 else self._list_3(asked.query)
@@ -112,7 +115,7 @@ class NocoDouble:
         made = []
         for cells in new:
             self._last += 1
-            self.rows[self._last] = {**dict.fromkeys(self._columns), **cells}
+            self.rows[self._last] = {**dict.fromkeys(self.columns), **cells}
             made.append(self._last)
         return made
 
@@ -143,9 +146,9 @@ class NocoDouble:
     def _checked(self, cells: dict[str, Any]) -> dict[str, Any]:
         read = {}
         for title, cell in cells.items():
-            if title not in self._columns:
+            if title not in self.columns:
                 raise Wrong(422, "ERR_FIELD_NOT_FOUND", f"Field {title!r} not found")
-            read[title] = None if cell is None else _cell(self._columns[title], cell)
+            read[title] = None if cell is None else _cell(self.columns[title], cell)
         return read
 
     def _list_2(self, query: dict[str, str]) -> Any:
@@ -167,7 +170,7 @@ class NocoDouble:
             rows.sort(key=partial(_sortable, part["field"]), reverse=part["direction"] == "desc")
         size = max(LEAST_PAGE, min(LARGEST_PAGE, int(query.get("pageSize", 25))))
         begin = (int(query.get("page", 1)) - 1) * size
-        page = [{"id": row["Id"], "fields": {title: row[title] for title in self._columns}} for row in rows[begin : begin + size]]
+        page = [{"id": row["Id"], "fields": {title: row[title] for title in self.columns}} for row in rows[begin : begin + size]]
         following = f"{self.url}/next" if begin + size < len(rows) else None
         return {"records": page, "next": following, "prev": None, "nestedNext": None, "nestedPrev": None}
 
@@ -182,7 +185,7 @@ class NocoDouble:
             named.append(read[1])
             rows = [row for row in rows if str(row.get(read[1])) == read[2]]
         for title in named:
-            if title not in self._columns:
+            if title not in self.columns:
                 raise Wrong(422, "ERR_FIELD_NOT_FOUND", f"Invalid field: {title}")
         return rows
 

@@ -73,6 +73,7 @@ class Weather:
         faults: what happens to the next calls, the first to the next one; None passes.
         always: what happens to all calls after those.
         only: faults meet only calls of this method, if one is named.
+        poison: what happens to every call whose body has some bytes in it.
     """
 
     def __init__(self, behind: str, clock: Callable[[], int], *, calls: int = 5, per_ms: int = 1_000, block_ms: int = 30_000) -> None:
@@ -90,6 +91,7 @@ class Weather:
         self.faults = deque[Fault | None]()
         self.always: Fault | None = None
         self.only: str | None = None
+        self.poison: tuple[Fault, bytes] | None = None
         self._server = HttpThread(self._answer)
         self.url = self._server.url
 
@@ -130,6 +132,8 @@ class Weather:
         return self._make(fault, asked)
 
     def _fault(self, asked: Asked) -> Fault | None:
+        if self.poison is not None and self.poison[1] in asked.body:
+            return self.poison[0]
         if self.only not in {None, asked.method}:
             return None
         return self.faults.popleft() if self.faults else self.always

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -24,6 +25,12 @@ BLOCKED_MS: Final = 30_000
 
 REFUSED_MS: Final = 300_000
 """How long to leave one alone that needs a person: a wrong token, a table that is not there."""
+
+LONGEST_PAUSE_S: Final = 3_600
+"""Nobody is left alone for longer at their word."""
+
+NOBODY_THERE: Final = frozenset({408, 425, 502, 503, 504})
+"""What is answered for another side that takes nothing at present, often by a gateway before it: whether it arrived is not known."""
 
 _LONGEST_WHY: Final = 200
 
@@ -78,31 +85,36 @@ def call_of(method: Method, url: str, *, headers: Mapping[str, str], body: bytes
     )
 
 
-async def send(transport: Transport, call: Call, *, secrets: Sequence[str] | None) -> Reply:
+async def send(transport: Transport, call: Call, *, secrets: Sequence[str] | None, now: int) -> Reply:
     """Send a call, and give its answer if that is a good one.
 
     Args:
         transport: carries it.
         call: the call.
         secrets: what must not be repeated, should the answer quote it; None lets nothing of it be repeated.
+        now: milliseconds since 1970.
 
     Raises:
-        Away: if nobody answers, or the answer is that nobody should call now, or that a person has to mend something.
-        Broken: if the answer is the other side's own trouble.
+        Away: if nobody is there, or the answer is that nobody should call now, or that a person has to mend something.
+        Broken: if the answer is the other side's own trouble, or does not come, though the call may have arrived.
         Refused: if the answer is about what was sent.
     """
     try:
         reply = await transport.send(call)
     except NoReply as error:
-        raise Away(_NO_REPLY[error.why], in_doubt=error.may_have_arrived) from None
+        why = _NO_REPLY[error.why]
+        raise (Broken(why) if error.may_have_arrived else Away(why, in_doubt=False)) from None
     status = reply.status
     if 200 <= status < 300:  # noqa: PLR2004  # good answers
         return reply
     why = f"it answers {status}{'' if secrets is None else _said(reply.body, secrets)}"
+    pause_ms = _pause_s(reply.headers, now) * 1000
     if status == 429:  # noqa: PLR2004  # too many requests
-        raise Away(why, in_doubt=False, pause_ms=max(BLOCKED_MS, _seconds(reply.headers.get("retry-after")) * 1000), status=status)
-    if status >= 500 or status in {408, 425}:  # noqa: PLR2004  # trouble of its own
-        raise Broken(why, status=status)
+        raise Away(why, in_doubt=False, pause_ms=max(BLOCKED_MS, pause_ms), status=status)
+    if status in NOBODY_THERE:
+        raise Away(why, pause_ms=pause_ms, status=status)
+    if status >= 500:  # noqa: PLR2004  # trouble of its own
+        raise Broken(why, pause_ms=pause_ms, status=status)
     if status < 400 or status in {401, 403, 405, 407}:  # noqa: PLR2004  # redirects, and what a person has to mend
         raise Away(why, in_doubt=False, pause_ms=REFUSED_MS, status=status)
     raise Refused(why, status=status)
@@ -133,8 +145,22 @@ def with_query(url: str, parameters: Mapping[str, str]) -> str:
     return f"{url}?{urlencode(parameters)}" if parameters else url
 
 
-def _seconds(header: str | None) -> int:
-    return min(int(header), 3_600) if header is not None and header.isascii() and header.isdigit() and len(header) < 9 else 0  # noqa: PLR2004  # nobody waits longer
+def _pause_s(headers: Mapping[str, str], now: int) -> int:
+    """Read how long to stay away: `Retry-After` is seconds, or a date, which is held against the date of the answer if it has one."""
+    given = headers.get("retry-after", "")
+    if given.isascii() and given.isdigit():
+        return min(int(given[:9]), LONGEST_PAUSE_S)
+    until_s = _seconds_of(given)
+    if until_s is None:
+        return 0
+    return max(0, min(until_s - (_seconds_of(headers.get("date", "")) or now // 1000), LONGEST_PAUSE_S))
+
+
+def _seconds_of(date: str) -> int | None:
+    try:
+        return round(parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _said(body: bytes, secrets: Sequence[str]) -> str:

@@ -1,38 +1,27 @@
-"""Mail about visits: a note when somebody comes for the first time, or comes back, and a digest of each day."""
+"""Mail about visits: a note when somebody comes for the first time, or comes back."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-from msgspec.structs import replace
 
-from stillhere.archive.records import VisitFilter, VisitReport
 from stillhere.errors import MailError
-from stillhere.mirrors.pace import backoff_ms
 from stillhere.mirrors.records import Delivery, Fate, Result, Told
-from stillhere.words import clock_span, even_span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from zoneinfo import ZoneInfo
 
-    from stillhere.archive.archive import Archive
-    from stillhere.core.policy import Policy
-    from stillhere.mirrors.outbox import Outbox
+    from stillhere.archive.records import VisitReport
+    from stillhere.mirrors.records import Row
 
 logger = logging.getLogger("stillhere")
 
-LEASE_MS: Final = 120_000
-"""How long a process that sends the digest keeps the right to."""
-
 NOTED_MS: Final = 30 * 86_400_000
 """How long it is remembered that a note was sent."""
-
-MOST_LINES: Final = 200
-"""Visitors listed in a digest, those who stayed longest."""
 
 _NOTED: Final = "noted"
 
@@ -96,10 +85,10 @@ class Notes:
 
     async def deliver(self, batch: Sequence[Delivery]) -> list[Result]:
         """See `Mirror.deliver`."""
-        results = [Result(fate=Fate.AWAY, sent=one.row.sent) for one in batch]
+        results = [Result(fate=Fate.AWAY) for _ in batch]
         for place, one in enumerate(batch):
             results[place] = await self._note(one)
-            if results[place].fate is not Fate.DELIVERED:
+            if results[place].fate is Fate.AWAY:
                 break
         return results
 
@@ -111,21 +100,24 @@ class Notes:
         visit = one.about.visit
         if visit is None or (one.about.returns and not self._returns):
             return Result(fate=Fate.DELIVERED)
-        done = set(msgspec.json.decode(one.row.sent, type=list[str])) if one.row.sent else set[str]()
+        tries, done = _read(one.row)
         subject, text = self._written(one.about, visit)
+        fate, why = Fate.DELIVERED, ""
         for to in self._to:
             if to in done:
                 continue
             try:
-                if await self._first(f"note {visit.id} {to} {one.row.attempts}", self._clock() + NOTED_MS):
+                if await self._first(f"note {visit.id} {to} {tries}", self._clock() + NOTED_MS):
                     await self._mailer.send(to, subject, text)
             except MailError as error:
-                if error.is_recipient and not error.is_transient:
-                    logger.warning("a note by mail was refused: %s", error)
-                else:
-                    return Result(fate=Fate.AGAIN, sent=msgspec.json.encode(sorted(done)).decode(), why=str(error))
+                if not is_over(error):
+                    fate, why = Fate.AGAIN if error.is_recipient else Fate.AWAY, str(error)
+                    if fate is Fate.AWAY:
+                        break
+                    continue
+                logger.warning("a note by mail is not sent again: %s", error)
             done.add(to)
-        return Result(fate=Fate.DELIVERED)
+        return Result(fate=fate, sent=None if fate is Fate.DELIVERED else _write(tries + 1, done), why=why)
 
     def _written(self, about: Told, visit: VisitReport) -> tuple[str, str]:
         what = "is back at" if about.returns else "came to"
@@ -137,129 +129,18 @@ class Notes:
         return f"{visit.visitor} {what} {self._site_name}", "\n".join(lines) + "\n"
 
 
-class Digest:
-    """Sends a digest of each day, when it is over, to several addresses.
-
-    One process sends it. One that dies while it does leaves the rest to the next, so an address may get the same one twice; none is left
-    out. A day without visits has no digest, and days on which the program did not run are not made up for, but the last.
-
-    Args:
-        to: the addresses.
-        at: when, hour and minute of the day after.
-        zone: whose days.
-        mailer: sends.
-        outbox: remembers which day was sent, and by whom.
-        archive: tells the visits.
-        policy: tells when nobody is there any more.
-        holder: names this process.
-        clock: tells the milliseconds since 1970.
-        site_name: of the site.
-    """
-
-    NAME: Final = "digest"
-
-    def __init__(  # noqa: PLR0913  # its surroundings
-        self,
-        to: Sequence[str],
-        *,
-        at: tuple[int, int],
-        zone: ZoneInfo,
-        mailer: Sends,
-        outbox: Outbox,
-        archive: Archive,
-        policy: Policy,
-        holder: str,
-        clock: Callable[[], int],
-        site_name: str,
-    ) -> None:
-        """Send nothing yet."""
-        self._to = to
-        self._at = at
-        self._zone = zone
-        self._mailer = mailer
-        self._outbox = outbox
-        self._archive = archive
-        self._policy = policy
-        self._holder = holder
-        self._clock = clock
-        self._site_name = site_name
-        self._done: dict[int, set[str]] = {}
-
-    async def run(self) -> bool:
-        """Send the digest of yesterday, if it is time and nobody did; tell whether this call has done with it.
-
-        Raises:
-            StoreError: if the outbox or the archive cannot be reached; calling again goes on.
-        """
-        now = self._clock()
-        today = datetime.fromtimestamp(now / 1000, self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        ended_at, due_at = _ms(today), _ms(today.replace(hour=self._at[0], minute=self._at[1]))
-        fence = await self._outbox.take(self.NAME, self._holder, now=now, until=now + LEASE_MS)
-        mark = None if fence is None else await self._outbox.mark(self.NAME)
-        if fence is None or mark is None or now < max(due_at, mark.pause_until_at) or mark.scanned_at >= ended_at:
-            return False
-        yesterday = today - timedelta(days=1)
-        try:
-            await self._send(yesterday, _ms(yesterday), ended_at)
-        except MailError as error:
-            logger.warning("the digest will try again: %s", error)
-            failures = mark.failures + 1
-            mark = replace(mark, failures=failures, pause_until_at=now + backoff_ms(failures, 0), last_error=str(error))
-            await self._outbox.record(self.NAME, fence, [], mark=mark)
-            return False
-        self._done.clear()
-        mark = replace(mark, scanned_at=ended_at, failures=0, pause_until_at=0, last_error=None, last_sent_at=now)
-        await self._outbox.record(self.NAME, fence, [], mark=mark)
-        return True
-
-    async def close(self) -> None:
-        """Let another process send."""
-        await self._outbox.release(self.NAME, self._holder)
-
-    async def _send(self, day: datetime, began_at: int, ended_at: int) -> None:
-        visits = await self._visits(began_at, ended_at)
-        if not visits:
-            return
-        subject = f"{self._site_name}: {_count(len({visit.visitor for visit in visits}), 'visitor')} on {day:%A, %d %B}"
-        text = self._written(day, visits)
-        done = self._done.setdefault(ended_at, set())
-        for to in self._to:
-            if to in done:
-                continue
-            try:
-                await self._mailer.send(to, subject, text)
-            except MailError as error:
-                if not error.is_recipient or error.is_transient:
-                    raise
-                logger.warning("a digest by mail was refused: %s", error)
-            done.add(to)
-
-    async def _visits(self, began_at: int, ended_at: int) -> list[VisitReport]:
-        """List the visits that began on a day."""
-        wanted = VisitFilter(since_at=began_at, until_at=ended_at)
-        return [visit async for visit in self._archive.all_visits(wanted, beat_interval=self._policy.beat_interval, now=self._clock())]
-
-    def _written(self, day: datetime, visits: Sequence[VisitReport]) -> str:
-        by_visitor: dict[str, list[VisitReport]] = {}
-        for visit in visits:
-            by_visitor.setdefault(visit.visitor, []).append(visit)
-        total = clock_span(sum(visit.visible_ms for visit in visits))
-        rows = [(name, len(theirs), sum(visit.visible_ms for visit in theirs)) for name, theirs in by_visitor.items()]
-        rows.sort(key=lambda row: (-row[2], row[0]))
-        width = max(len(name) for name, _, _ in rows[:MOST_LINES])
-        lines = [f"{name:<{width}}  {_count(count, 'visit'):>10}  {even_span(visible_ms)}" for name, count, visible_ms in rows[:MOST_LINES]]
-        if len(rows) > MOST_LINES:
-            lines.append(f"and {len(rows) - MOST_LINES} more")
-        head = [
-            f"{self._site_name}, {day:%A, %d %B %Y} ({self._zone.key})",
-            f"{_count(len(rows), 'visitor')}, {_count(len(visits), 'visit')}, {total} on screen",
-        ]
-        return "\n".join([*head, "", *lines]) + "\n"
+def is_over(error: MailError) -> bool:
+    """Tell whether a message is done with, though nobody said that it was taken: it may have been, or this mailbox is not there."""
+    return error.in_doubt or (error.is_recipient and not error.is_transient)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _read(row: Row) -> tuple[int, set[str]]:
+    """Read how often a note was tried in vain, for each try has a name of its own, and who has got it."""
+    parts = msgspec.json.decode(row.sent, type=list[int | str]) if row.sent else []
+    # Once only addresses were written here, and attempts named the tries.
+    tries = next((part for part in parts if isinstance(part, int)), row.attempts)
+    return tries, {part for part in parts if isinstance(part, str)}
 
 
-def _ms(instant: datetime) -> int:
-    return round(instant.timestamp() * 1000)
+def _write(tries: int, done: set[str]) -> str:
+    return msgspec.json.encode([tries, *sorted(done)]).decode()

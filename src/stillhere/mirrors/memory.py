@@ -33,7 +33,7 @@ class MemoryOutbox:
     async def take(self, mirror: str, holder: str, *, now: int, until: int) -> int | None:
         """See `Outbox.take`."""
         before, until_at, fence = self._leases.get(mirror, ("", 0, 0))
-        if before != holder and until_at > now:
+        if before != holder and now < until_at <= 2 * until - now:
             return None
         self._leases[mirror] = holder, until, fence + (before != holder)
         self._marks.setdefault(mirror, Mark(scanned_at=now))
@@ -44,6 +44,10 @@ class MemoryOutbox:
         before, _, fence = self._leases.get(mirror, ("", 0, 0))
         if before == holder:
             self._leases[mirror] = holder, 0, fence
+
+    async def held_until(self, mirror: str) -> int:
+        """See `Outbox.held_until`."""
+        return self._leases.get(mirror, ("", 0, 0))[1]
 
     async def mark(self, mirror: str) -> Mark | None:
         """See `Outbox.mark`."""
@@ -87,6 +91,11 @@ class MemoryOutbox:
         if mark is not None:
             self._marks[mirror] = mark
 
+    async def rewind(self, mirror: str, fence: int, *, mark: Mark, now: int) -> None:
+        """See `Outbox.rewind`."""
+        later = [row for row in self._of(mirror) if row.due_at is not None and row.due_at > now]
+        await self.record(mirror, fence, [replace(row, due_at=now) for row in later], mark=mark)
+
     async def remove(self, mirror: str, fence: int, rows: Sequence[Row]) -> None:
         """See `Outbox.remove`."""
         self._guard(mirror, fence)
@@ -109,8 +118,10 @@ class MemoryOutbox:
 
     async def waiting(self, mirror: str) -> Waiting:
         """See `Outbox.waiting`."""
-        since = [row.since_at for row in self._of(mirror) if row.since_at is not None]
-        return Waiting(len(since), min(since, default=None), sum(row.dead_at is not None for row in self._of(mirror)))
+        waits = [row for row in self._of(mirror) if row.since_at is not None]
+        since_at = min((row.since_at for row in waits if row.since_at is not None), default=None)
+        error = max((row.error for row in waits if row.error is not None), default=None)
+        return Waiting(len(waits), since_at, sum(row.dead_at is not None for row in self._of(mirror)), error)
 
     async def dead(self, mirror: str, *, limit: int) -> list[DeadLetter]:
         """See `Outbox.dead`."""
@@ -126,6 +137,11 @@ class MemoryOutbox:
         changes = revived(drop=drop, now=now)
         self._rows[key] = replace(row, **{**changes, "step": Step(changes["step"])})
         return True
+
+    async def revive_all(self, mirror: str, *, now: int) -> int:
+        """See `Outbox.revive_all`."""
+        letters = [letter_of(row).id for row in self._of(mirror) if row.dead_at is not None]
+        return sum([await self.revive(mirror, letter, drop=False, now=now) for letter in letters])
 
     def _of(self, mirror: str) -> Iterator[Row]:
         return (row for row in self._rows.values() if row.mirror == mirror)

@@ -33,7 +33,7 @@ CALLS_A_SECOND: Final = 5
 """What NocoDB's cloud allows."""
 
 PATIENCE: Final = 3
-"""So often in a row the server may break over many rows before they are sent one by one."""
+"""So often in a row the server may break over many rows, or a gateway before it, before they are sent one by one."""
 
 MOST_PAGES: Final = 50
 """Pages of a visitor's rows that are looked through for one, the latest first."""
@@ -181,7 +181,8 @@ class NocoDb:
     async def deliver(self, batch: Sequence[Delivery]) -> list[Result]:
         """See `Mirror.deliver`. Known rows first, then new ones, many in a call; then one by one those about which there is some doubt."""
         results = {delivery.row.id: Result(fate=Fate.AWAY, step=delivery.row.step) for delivery in batch}
-        certain = [one for one in batch if one.row.attempts == 0 and one.row.step is Step.NONE]
+        is_calm = self._breaks <= PATIENCE
+        certain = [one for one in batch if is_calm and one.row.attempts == 0 and one.row.step is Step.NONE]
         works = [
             *((group, self._change) for group in self._in_calls([one for one in certain if one.row.record_id is not None])),
             *((group, self._make) for group in self._in_calls([one for one in certain if one.row.record_id is None])),
@@ -189,9 +190,10 @@ class NocoDb:
         ]
         self._adopted.clear()
         for group, work in works:
-            found = await self._look_at_columns(group) or await work(group)
+            trouble = await self._look_at_columns()
+            found = await work(group) if trouble is None else self._failed(group, trouble)
             results.update({one.row.id: result for one, result in zip(group, found, strict=True)})
-            if self._breaks or any(result.fate is Fate.AWAY for result in found):
+            if any(result.fate in {Fate.AWAY, Fate.BROKE} for result in found):
                 break
         return [results[delivery.row.id] for delivery in batch]
 
@@ -199,31 +201,37 @@ class NocoDb:
         rows = self._api.rows_a_call
         return [deliveries[begin : begin + rows] for begin in range(0, len(deliveries), rows)]
 
-    async def _look_at_columns(self, group: Sequence[Delivery]) -> list[Result]:
-        """See once that the columns are there: a server may take cells of unknown columns and drop them without a word."""
+    async def _look_at_columns(self) -> Away | None:
+        """See that the columns are there, if that is not known: a server may take cells of unknown ones and drop them without a word."""
         if self._knows_columns:
-            return []
+            return None
         try:
             await self._call("GET", parameters={"sort": self._api.sort(self._columns.titles()), **self._api.page(0)})
-        except Refused as error:
-            return self._failed(group, Away(error.why, pause_ms=REFUSED_MS))
         except Trouble as error:
-            return self._failed(group, error)
+            return Away(error.why, in_doubt=False, pause_ms=REFUSED_MS if isinstance(error, Refused) else error.pause_ms)
         self._knows_columns = True
-        return []
+        return None
+
+    async def _judged(self, error: Trouble) -> Trouble:
+        """Say whether a refusal is about rows, or about a table that is not as it was: that one waits for a person."""
+        if not isinstance(error, Refused):
+            return error
+        self._knows_columns = False
+        trouble = await self._look_at_columns()
+        return error if trouble is None else Away(trouble.why, in_doubt=error.in_doubt, pause_ms=trouble.pause_ms)
 
     async def _change(self, group: Sequence[Delivery]) -> list[Result]:
         try:
             await self._patch([(one.row.record_id or "", one) for one in group])
         except Trouble as error:
-            return self._failed(group, error)
+            return self._failed(group, await self._judged(error))
         return [delivered()] * len(group)
 
     async def _make(self, group: Sequence[Delivery]) -> list[Result]:
         try:
             record_ids = await self._post(group)
         except Trouble as error:
-            return self._failed(group, error, made=True)
+            return self._failed(group, await self._judged(error), made=True)
         return [delivered(record_id) for record_id in record_ids]
 
     async def _mend(self, group: Sequence[Delivery]) -> list[Result]:
@@ -242,7 +250,7 @@ class NocoDb:
             if one.told != one.row.sent:
                 await self._patch([(record_id, one)])
         except Trouble as error:
-            return self._failed(group, error, made=made, step=step, record_id=record_id)
+            return self._failed(group, await self._judged(error), made=made, step=step, record_id=record_id)
         return [delivered(record_id)]
 
     def _failed(
@@ -256,19 +264,20 @@ class NocoDb:
     ) -> list[Result]:
         """Say what became of these after some trouble; `made` says that it was their creation that met it."""
         alone = len(group) == 1
-        fate = Fate.AWAY
-        if isinstance(error, Broken):
-            self._breaks += 1
-            fate = Fate.AGAIN if self._breaks > PATIENCE else Fate.AWAY
-        elif isinstance(error, Refused):
-            fate = Fate.DEAD if alone else Fate.AGAIN
+        fate, after_ms = Fate.AWAY, None
         doubtful = made and error.in_doubt
+        if isinstance(error, Refused):
+            fate, after_ms = Fate.DEAD if alone else Fate.AGAIN, None
+        elif error.in_doubt:
+            self._breaks += 1
+            fate = Fate.BROKE if alone and isinstance(error, Broken) else Fate.AWAY
+            after_ms = self.grace_ms if doubtful else 0
         return [
             Result(
                 fate=fate,
                 record_id=record_id,
                 step=Step.SENDING if doubtful else one.row.step if step is None else step,
-                after_ms=self.grace_ms if doubtful and not isinstance(error, Refused) else None,
+                after_ms=after_ms,
                 pause_ms=error.pause_ms,
                 why=error.why,
             )
@@ -332,14 +341,16 @@ class NocoDb:
         headers = {"xc-token": token, "accept": "application/json", "content-type": "application/json"}
         url = with_query(self._api.records_url, parameters or {})
         body = b"" if rows is None else msgspec.json.encode(rows)
+        call = call_of(method, url, headers=headers, body=body, timeout=self._timeout)
         try:
-            reply = await send(self._transport, call_of(method, url, headers=headers, body=body, timeout=self._timeout), secrets=[token])
+            reply = await send(self._transport, call, secrets=[token], now=self._pace.clock())
         except Away as error:
             if error.status == 429:  # noqa: PLR2004  # too many requests
                 self._pace.block(error.pause_ms)
             raise
         answer = json_of(reply)
-        self._breaks = 0
+        if method != "GET":
+            self._breaks = 0
         return answer
 
 

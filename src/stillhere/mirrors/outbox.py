@@ -36,11 +36,18 @@ class Outbox(Protocol):
     """
 
     async def take(self, mirror: str, holder: str, *, now: int, until: int) -> int | None:
-        """Take or renew the right to drain a mirror; tell its fence, or None while another holds it."""
+        """Take or renew the right to drain a mirror; tell its fence, or None while another holds it.
+
+        One that would be held for more than twice as long as this one was taken before the clock was put right, and holds nobody up.
+        """
         ...
 
     async def release(self, mirror: str, holder: str) -> None:
         """Give it back."""
+        ...
+
+    async def held_until(self, mirror: str) -> int:
+        """Tell up to when somebody has the right to drain a mirror; 0 if it was given back, or nobody ever had it."""
         ...
 
     async def mark(self, mirror: str) -> Mark | None:
@@ -61,6 +68,10 @@ class Outbox(Protocol):
 
     async def record(self, mirror: str, fence: int, rows: Sequence[Row], *, mark: Mark | None = None) -> None:
         """Write rows as they are now, and the mark, in one transaction."""
+        ...
+
+    async def rewind(self, mirror: str, fence: int, *, mark: Mark, now: int) -> None:
+        """Make due now whatever is due later, and write the mark: the clock was put back, and what is written down is in its future."""
         ...
 
     async def remove(self, mirror: str, fence: int, rows: Sequence[Row]) -> None:
@@ -89,6 +100,10 @@ class Outbox(Protocol):
 
     async def revive(self, mirror: str, letter: str, *, drop: bool, now: int) -> bool:
         """Try a dead letter again, or drop it for good; tell whether there was one of that id."""
+        ...
+
+    async def revive_all(self, mirror: str, *, now: int) -> int:
+        """Try all dead letters of a mirror again; tell how many."""
         ...
 
 

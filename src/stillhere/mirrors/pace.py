@@ -30,7 +30,7 @@ class Pace:
         """Nothing was called yet."""
         self._calls = calls
         self._per_ms = per_ms
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._passed = deque[int](maxlen=calls)
         self._blocked_until = 0
@@ -41,14 +41,14 @@ class Pace:
         async with self._line:
             while (wait_ms := self._wait_ms()) > 0:
                 await self._sleep(wait_ms / 1000)
-            self._passed.append(self._clock())
+            self._passed.append(self.clock())
 
     def block(self, for_ms: int) -> None:
         """Let nothing pass for a while."""
-        self._blocked_until = max(self._blocked_until, self._clock() + for_ms)
+        self._blocked_until = max(self._blocked_until, self.clock() + for_ms)
 
     def _wait_ms(self) -> int:
-        now = self._clock()
+        now = self.clock()
         # One millisecond more, for the other side's window may begin at the end of one of ours.
         free_at = self._passed[0] + self._per_ms + 1 if len(self._passed) == self._calls else now
         return max(free_at, self._blocked_until) - now

@@ -91,6 +91,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         session: the session, or None if it is about a visit.
         is_over: it will not go on: a visit is over for good, and not only left or silent for a while.
         returns: the visitor had been here before this visit. Looked up only for mirrors that ask.
+        internal: the session is of one's own team; a visit says so itself.
     """
 
     visit: VisitReport | None = None
@@ -98,11 +99,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     session: Session | None = None
     is_over: bool = False
     returns: bool = False
+    internal: bool = False
 
     @property
     def is_private(self) -> bool:
-        """It is no other system's business: the visit is of one's own team, or an operator left it out of every count."""
-        return self.visit is not None and (self.visit.internal or self.visit.excluded)
+        """It is no other system's business: it is of one's own team, or an operator left the visit out of every count."""
+        return self.internal or (self.visit is not None and (self.visit.internal or self.visit.excluded))
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,12 +127,14 @@ class Fate(StrEnum):
     Attributes:
         DELIVERED: the other side has it.
         AGAIN: it was not taken, and that is about this one; it is tried again, later and alone.
+        BROKE: the other side broke over it, or just broke, and nobody can tell which; the outbox judges by what else it takes.
         DEAD: it was refused for what it is; only a person can help.
         AWAY: the other side takes nothing at present; nothing is known about this one.
     """
 
     DELIVERED = "delivered"
     AGAIN = "again"
+    BROKE = "broke"
     DEAD = "dead"
     AWAY = "away"
 
@@ -143,7 +147,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         record_id: what the other side calls it; None leaves what is known.
         sent: what the other side was told so far; None leaves what is known. Delivered means all of it.
         step: how far a creation has come.
-        after_ms: when to come again with this one at the earliest; None leaves it to the outbox.
+        after_ms: when to come again with this one at the earliest, and after others that wait; None leaves it to the outbox.
         pause_ms: how long the other side is left alone at least, if it is away.
         why: what was wrong, for people; no secret is in it.
     """
@@ -229,12 +233,12 @@ class MirrorState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         name: the mirror's.
         kind: what it is.
-        state: `well`, `behind` (something waits), `away` (the other side takes nothing), `refused` (there are dead letters) or `off` (the
-            other side wants no more).
+        state: `well`, `behind` (something waits), `away` (the other side takes nothing), `refused` (there are dead letters), `off` (the
+            other side wants no more) or `asleep` (no process drains it, so nobody knows what waits).
         pending: how many wait to be told.
         sent: how many were told.
         dead: how many dead letters there are.
-        lag_ms: how long the oldest of them waits.
+        lag_ms: how long the oldest of them waits, or, of one that is asleep, since when nobody looked for any, if that is longer.
         last_sent_at: when something was told last, or None.
         last_error: what was wrong last, or None if all is well since.
     """
@@ -293,8 +297,9 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """How much waits: how many rows, since when the oldest, and how many dead letters."""
+    """How much waits: how many rows, since when the oldest, how many dead letters, and what keeps one of those who wait, or None."""
 
     pending: int
     since_at: int | None
     dead: int
+    error: str | None

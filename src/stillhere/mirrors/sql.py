@@ -59,6 +59,11 @@ class SqlOutbox:
         mine = and_(mirror_marks.c.mirror == mirror, mirror_marks.c.holder == holder)
         await self._write(_run, update(mirror_marks).where(mine).values(lease_until_at=0))
 
+    async def held_until(self, mirror: str) -> int:
+        """See `Outbox.held_until`."""
+        row = await self._read(_first, select(mirror_marks.c.lease_until_at).where(mirror_marks.c.mirror == mirror))
+        return 0 if row is None else row[0]
+
     async def mark(self, mirror: str) -> Mark | None:
         """See `Outbox.mark`."""
         row = await self._read(_first, select(mirror_marks).where(mirror_marks.c.mirror == mirror))
@@ -97,6 +102,10 @@ class SqlOutbox:
         """See `Outbox.record`."""
         await self._write(_record, mirror, fence, rows, mark)
 
+    async def rewind(self, mirror: str, fence: int, *, mark: Mark, now: int) -> None:
+        """See `Outbox.rewind`."""
+        await self._write(_rewind, mirror, fence, mark, now)
+
     async def remove(self, mirror: str, fence: int, rows: Sequence[Row]) -> None:
         """See `Outbox.remove`."""
         await self._write(_remove, mirror, fence, rows)
@@ -123,11 +132,12 @@ class SqlOutbox:
     async def waiting(self, mirror: str) -> Waiting:
         """See `Outbox.waiting`."""
         mine = mirrored.c.mirror == mirror
-        waits = select(func.count(), func.min(mirrored.c.since_at)).where(mine, mirrored.c.since_at.is_not(None))
+        found = select(func.count(), func.min(mirrored.c.since_at), func.max(mirrored.c.error))
+        waits = found.where(mine, mirrored.c.since_at.is_not(None))
         is_dead = select(func.count()).where(mine, mirrored.c.dead_at.is_not(None))
-        pending, since_at = await self._read(_first, waits)
+        pending, since_at, error = await self._read(_first, waits)
         (dead,) = await self._read(_first, is_dead)
-        return Waiting(pending, since_at, dead)
+        return Waiting(pending, since_at, dead, error)
 
     async def dead(self, mirror: str, *, limit: int) -> list[DeadLetter]:
         """See `Outbox.dead`."""
@@ -140,6 +150,11 @@ class SqlOutbox:
         handle, number = read_letter(letter)
         here = and_(mirrored.c.mirror == mirror, mirrored.c.handle == handle, mirrored.c.number == number, mirrored.c.dead_at.is_not(None))
         return await self._write(_run, update(mirrored).where(here).values(**revived(drop=drop, now=now))) == 1
+
+    async def revive_all(self, mirror: str, *, now: int) -> int:
+        """See `Outbox.revive_all`."""
+        here = and_(mirrored.c.mirror == mirror, mirrored.c.dead_at.is_not(None))
+        return await self._write(_run, update(mirrored).where(here).values(**revived(drop=False, now=now)))
 
 
 def letter_of(row: Row) -> DeadLetter:
@@ -212,7 +227,7 @@ def _take(connection: Connection, mirror: str, holder: str, now: int, until: int
     nobody = {"mirror": mirror, "scanned_at": now, "holder": "", "lease_until_at": 0, "fence": 0, "pause_until_at": 0}
     connection.execute(insert(mirror_marks).values(**nobody, failures=0, sent_count=0).on_conflict_do_nothing())
     is_mine = mirror_marks.c.holder == holder
-    free = or_(is_mine, mirror_marks.c.lease_until_at <= now)
+    free = or_(is_mine, mirror_marks.c.lease_until_at <= now, mirror_marks.c.lease_until_at > 2 * until - now)
     fence = mirror_marks.c.fence + case((is_mine, 0), else_=1)
     taking = update(mirror_marks).where(mirror_marks.c.mirror == mirror, free).values(holder=holder, lease_until_at=until, fence=fence)
     taken: int | None = connection.execute(taking.returning(mirror_marks.c.fence)).scalar_one_or_none()
@@ -240,6 +255,11 @@ def _record(connection: Connection, mirror: str, fence: int, rows: Sequence[Row]
         connection.execute(_SETTING, [msgspec.to_builtins(row) | {f"at_{name}": getattr(row, name) for name in _KEY} for row in rows])
     if mark is not None:
         connection.execute(update(mirror_marks).where(mirror_marks.c.mirror == mirror).values(**msgspec.to_builtins(mark)))
+
+
+def _rewind(connection: Connection, mirror: str, fence: int, mark: Mark, now: int) -> None:
+    _record(connection, mirror, fence, [], mark)
+    connection.execute(update(mirrored).where(mirrored.c.mirror == mirror, mirrored.c.due_at > now).values(due_at=now))
 
 
 _SETTING: Final = (

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stillhere.errors import SettingsError
-from stillhere.mirrors.calls import TOTAL_TIMEOUT, Away, Broken, Refused, Trouble, call_of, send
+from stillhere.mirrors.calls import TOTAL_TIMEOUT, Broken, Refused, Trouble, call_of, send
 from stillhere.mirrors.drain import OFF_MS
 from stillhere.mirrors.records import Delivery, Fate, Result, Told
 from stillhere.tokens.provider.records import Discreet
@@ -33,9 +33,6 @@ PREFIX: Final = "whsec_"
 SHORTEST_SECRET: Final = 24
 LONGEST_SECRET: Final = 64
 """Bytes of a secret, as the scheme asks for."""
-
-PATIENCE: Final = 3
-"""So often in a row a receiver may break before that is taken to be about what it was sent."""
 
 MOST_PAGES: Final = 200
 """Views listed in one message, the earliest; a receiver who wants all has the API."""
@@ -128,7 +125,7 @@ class Webhook:
     Args:
         to: who.
         transport: carries calls.
-        clock: tells the milliseconds since 1970.
+        clock: tells the milliseconds since 1970, as a clock on the wall does: receivers hold messages against their own.
         timeout: how long a call may take, milliseconds.
     """
 
@@ -146,7 +143,6 @@ class Webhook:
         self._transport = transport
         self._clock = clock
         self._timeout = timeout
-        self._breaks = 0
 
     def told(self, about: Told) -> str | None:
         """See `Mirror.told`: that it goes on, or how it ended. Growth in between is nobody's event."""
@@ -162,7 +158,7 @@ class Webhook:
         results = [Result(fate=Fate.AWAY) for _ in batch]
         for place, one in enumerate(batch):
             results[place] = await self._one(one)
-            if results[place].fate is Fate.AWAY:
+            if results[place].fate in {Fate.AWAY, Fate.BROKE}:
                 break
         return results
 
@@ -208,22 +204,16 @@ class Webhook:
 
     async def _post(self, what: str, body: bytes) -> None:
         message_id = f"msg_{hashlib.sha256(what.encode()).hexdigest()[:32]}"
-        headers = {**sign(self._to.keys, message_id, self._clock(), body), "content-type": "application/json", "user-agent": "stillhere"}
-        await send(self._transport, call_of("POST", self._to.url, headers=headers, body=body, timeout=self._timeout), secrets=None)
-        self._breaks = 0
+        now = self._clock()
+        headers = {**sign(self._to.keys, message_id, now, body), "content-type": "application/json", "user-agent": "stillhere"}
+        await send(self._transport, call_of("POST", self._to.url, headers=headers, body=body, timeout=self._timeout), secrets=None, now=now)
 
     def _failed(self, error: Trouble, sent: str | None) -> Result:
-        fate = Fate.AWAY
-        pause_ms = error.pause_ms
-        why = error.why
         if error.status == _GONE:
-            pause_ms, why = OFF_MS, "it wants no more (410); take it out of webhook_urls, or wake it with stillhere mirrors retry"
-        elif isinstance(error, Refused):
-            fate = Fate.AGAIN
-        elif isinstance(error, Broken) or (isinstance(error, Away) and error.status is None and error.in_doubt):
-            self._breaks += 1
-            fate = Fate.AGAIN if self._breaks > PATIENCE else Fate.AWAY
-        return Result(fate=fate, sent=sent, pause_ms=pause_ms, why=why)
+            why = "it wants no more (410); take it out of webhook_urls, or wake it with stillhere mirrors retry"
+            return Result(fate=Fate.AWAY, sent=sent, pause_ms=OFF_MS, why=why)
+        fate = Fate.AGAIN if isinstance(error, Refused) else Fate.BROKE if isinstance(error, Broken) else Fate.AWAY
+        return Result(fate=fate, sent=sent, after_ms=0 if error.in_doubt else None, pause_ms=error.pause_ms, why=error.why)
 
 
 def _about(one: Delivery) -> str:

@@ -181,7 +181,7 @@ class MirrorState(Protocol):
 
     @property
     def lag_ms(self) -> int:
-        """How old the oldest change is that waits; 0 if none does."""
+        """How old the oldest change is that waits, or since when nobody looked for any; 0 if none does."""
         ...
 
 
@@ -195,8 +195,12 @@ def watch_mirrors(metrics: Metrics, ask: Callable[[], Awaitable[Iterable[MirrorS
     known: list[MirrorState] = []
 
     async def asked() -> None:
-        known.clear()
-        known.extend(await ask())
+        nonlocal known
+        found: list[MirrorState] = []
+        try:
+            found.extend(await ask())
+        finally:
+            known = found  # at once: whoever reads while mirrors are asked is told what was known before
 
     metrics.askers.append(asked)
     label = ("mirror",)
@@ -206,7 +210,7 @@ def watch_mirrors(metrics: Metrics, ask: Callable[[], Awaitable[Iterable[MirrorS
     metrics.gauge_source("stillhere_mirror_dead", "Dead letters of a mirror.", label, lambda: [((one.name,), one.dead) for one in known])
     metrics.gauge_source(
         "stillhere_mirror_lag_seconds",
-        "How old the oldest change is that waits for a mirror.",
+        "How old the oldest change is that waits for a mirror, or how long ago anybody looked for any, if none drains it.",
         label,
         lambda: [((one.name,), one.lag_ms / 1000) for one in known],
     )

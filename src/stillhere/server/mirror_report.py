@@ -20,7 +20,6 @@ from stillhere.server.sweeper import for_ever
 from stillhere.words import even_span, instant
 
 if TYPE_CHECKING:
-    from stillhere.mirrors.drain import Drain
     from stillhere.mirrors.records import DeadLetter, MirrorState
     from stillhere.server.settings import Settings
 
@@ -32,7 +31,7 @@ async def list_mirrors(settings: Settings, *, as_json: bool) -> None:
         states = await mirroring.states()
         letters = {drain.mirror.name: await drain.outbox.dead(drain.mirror.name, limit=MOST_LETTERS) for drain in mirroring.drains}
     if as_json:
-        body = [{**shown(state), "letters": [shown_letter(one) for one in letters[state.name]]} for state in states]
+        body = [{**shown(state), "letters": [shown_letter(one) for one in letters.get(state.name, [])]} for state in states]
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
         return
     _show(states, letters)
@@ -46,11 +45,7 @@ async def revive(settings: Settings, name: str, letter: str | None, *, drop: boo
     """
     async with open_manager(settings) as manager:
         mirroring = Mirroring(manager, settings)
-        drain = mirroring.named(name)
-        if drain is None:
-            known = ", ".join(one.mirror.name for one in mirroring.drains) or "none is set"
-            raise StillhereError(f"there is no mirror {name!r}; there is: {known}")
-        count = await _revive(drain, letter, drop=drop)
+        count = await _revive(mirroring, name, letter, drop=drop)
     sys.stdout.write(f"{count} {'dropped' if drop else 'to be tried again'}\n")
 
 
@@ -74,15 +69,25 @@ async def run_mirrors(settings: Settings) -> None:
         await mirroring.close()
 
 
-async def _revive(drain: Drain, letter: str | None, *, drop: bool) -> int:
-    outbox, name = drain.outbox, drain.mirror.name
-    ids = [letter] if letter is not None else [one.id for one in await outbox.dead(name, limit=MOST_LETTERS)]
-    done = [await outbox.revive(name, one, drop=drop, now=drain.clock()) for one in ids]
-    if letter is not None and not done[0]:
+async def _revive(mirroring: Mirroring, name: str, letter: str | None, *, drop: bool) -> int:
+    if letter is None:
+        retried = await mirroring.retry(name)
+        if retried is None:
+            raise _unknown(mirroring, name)
+        return retried
+    drain = mirroring.named(name)
+    if drain is None:
+        raise _unknown(mirroring, name)
+    if not await drain.outbox.revive(name, letter, drop=drop, now=drain.clock()):
         raise StillhereError(f"{name} has no dead letter {letter!r}; stillhere mirrors list shows them")
     if not drop:
-        await outbox.wake(name)
-    return sum(done)
+        await mirroring.wake(name)
+    return 1
+
+
+def _unknown(mirroring: Mirroring, name: str) -> StillhereError:
+    known = ", ".join(mirroring.names()) or "none is set"
+    return StillhereError(f"there is no mirror {name!r}; there is: {known}")
 
 
 def _show(states: list[MirrorState], letters: dict[str, list[DeadLetter]]) -> None:

@@ -29,6 +29,7 @@ def routes(mirroring: Mirroring) -> list[Query]:
         Query("mirrors", answers.mirrors),
         Query("mirrors/{name}/dead", answers.dead),
         Query("mirrors/{name}/wake", answers.wake, role="operator", methods=("POST",), action="wake mirror"),
+        Query("mirrors/{name}/retry", answers.retry_all, role="operator", methods=("POST",), action="retry mirror"),
         Query(f"{letter}/retry", answers.retry, role="operator", methods=("POST",), action="retry letter"),
         Query(f"{letter}/drop", answers.drop, role="operator", methods=("POST",), action="drop letter"),
     ]
@@ -59,10 +60,13 @@ class Answers:
 
     async def wake(self, request: Request) -> Response:
         """Try a mirror again now."""
-        drain = self._drain(request)
-        if drain is None or not await drain.outbox.wake(drain.mirror.name):
-            return _unknown("mirror")
-        return json_answer({"woken": True})
+        woken = await self._mirroring.wake(request.path_params["name"])
+        return json_answer({"woken": True}) if woken else _unknown("mirror")
+
+    async def retry_all(self, request: Request) -> Response:
+        """Try a mirror and all its dead letters again now."""
+        retried = await self._mirroring.retry(request.path_params["name"])
+        return _unknown("mirror") if retried is None else json_answer({"retried": retried})
 
     async def retry(self, request: Request) -> Response:
         """Try a dead letter again."""

@@ -6,18 +6,21 @@ import ipaddress
 import logging
 import random
 import secrets
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from stillhere.archive.internal import is_internal
 from stillhere.core.addresses import read_email
 from stillhere.core.lists import read_list
 from stillhere.errors import SettingsError, StoreError
 from stillhere.mirrors.calls import Trouble
+from stillhere.mirrors.digest import Digest
 from stillhere.mirrors.drain import Drain
-from stillhere.mirrors.mail import Digest, Notes
+from stillhere.mirrors.mail import Notes
 from stillhere.mirrors.nocodb import CALLS_A_SECOND, Columns, NocoDb, Table
 from stillhere.mirrors.outbox import outbox_of
 from stillhere.mirrors.pace import Pace
@@ -76,12 +79,32 @@ class Mirroring:
             self.digest = self._digest()
 
     async def states(self) -> list[MirrorState]:
-        """Tell how the mirrors stand.
+        """Tell how the mirrors stand, and the digest.
 
         Raises:
             StoreError: if the outbox cannot be reached.
         """
-        return [await drain.state() for drain in self.drains]
+        states = [await drain.state() for drain in self.drains]
+        return states if self.digest is None else [*states, await self.digest.state()]
+
+    def names(self) -> list[str]:
+        """List the mirrors' names, and the digest's."""
+        return [drain.mirror.name for drain in self.drains] + ([] if self.digest is None else [Digest.NAME])
+
+    async def wake(self, name: str) -> bool:
+        """Try a mirror, or the digest, again now; tell whether there is one of that name that ever ran."""
+        drain = self.named(name)
+        if drain is not None:
+            return await self._outbox.wake(name)
+        return self.digest is not None and name == Digest.NAME and await self.digest.wake()
+
+    async def retry(self, name: str) -> int | None:
+        """Do the same with all its dead letters; tell how many, or None if there is none of that name."""
+        drain = self.named(name)
+        if drain is not None:
+            return await drain.retry()
+        await self.wake(name)
+        return 0 if name in self.names() else None
 
     def upkeep(self) -> list[Upkeep]:
         """List the work that is done in the background."""
@@ -112,26 +135,25 @@ class Mirroring:
             holder=self._holder,
             clock=manager.clock,
             chance=random.random,  # noqa: TID251  # spreads work, keeps no secret
+            interval_ms=self._settings.mirror_interval,
         )
 
     def _mirrors(self) -> list[Mirror]:
-        settings, clock = self._settings, self._manager.clock
+        settings = self._settings
         mirrors: list[Mirror] = []
         table = nocodb_table(settings)
         if table is not None:
-            pace = Pace(CALLS_A_SECOND, 1_000, clock=clock)
+            pace = Pace(CALLS_A_SECOND, 1_000, clock=self._manager.clock)
             mirrors.append(NocoDb(table, transport=HttpxTransport(), pace=pace, is_taken=partial(self._outbox.has, "nocodb")))
         hooks = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-        mirrors += [Webhook(receiver(url, hooks), transport=HttpxTransport(), clock=clock) for url in settings.webhook_urls]
+        mirrors += [Webhook(receiver(url, hooks), transport=HttpxTransport(), clock=_wall_clock) for url in settings.webhook_urls]
         if settings.notify_to:
             mirrors.append(self._notes())
         return mirrors
 
     def _notes(self) -> Notes:
         manager, settings = self._manager, self._settings
-        store = manager.store
-        if not isinstance(store, Noting):
-            raise SettingsError("notes by mail need a store that keeps small facts; use one of stillhere's")
+        store = self._noting()
 
         async def first(name: str, until: int) -> bool:
             return await store.first(name, until=until, now=manager.clock())
@@ -146,6 +168,12 @@ class Mirroring:
             site_name=settings.site_name,
         )
 
+    def _noting(self) -> Noting:
+        store = self._manager.store
+        if not isinstance(store, Noting):
+            raise SettingsError("notes and digests by mail need a store that keeps small facts; use one of stillhere's")
+        return store
+
     def _digest(self) -> Digest:
         manager, settings = self._manager, self._settings
         assert manager.archive is not None  # noqa: S101  # as above
@@ -156,6 +184,7 @@ class Mirroring:
             zone=self._zone,
             mailer=self._mailer(),
             outbox=self._outbox,
+            noting=self._noting(),
             archive=manager.archive,
             policy=manager.policy,
             holder=self._holder,
@@ -240,6 +269,10 @@ def _addresses(setting: str, given: Sequence[str]) -> list[str]:
     return [one for one in read if one is not None]
 
 
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -252,14 +285,18 @@ class Expiring:
 
     Attributes:
         webhooks: who is told.
+        internal: patterns of those of whom nobody is told.
     """
 
     def __init__(self) -> None:
         """Tell nobody yet."""
         self.webhooks: list[Webhook] = []
+        self.internal: tuple[str, ...] = ()
 
     async def __call__(self, session: Session) -> None:
         """Tell that a session is about to end; a receiver who does not take it now is not told later."""
+        if is_internal(session.subject, self.internal):
+            return
         for webhook in self.webhooks:
             try:
                 await webhook.tell_expiring(session)
@@ -281,5 +318,6 @@ def mirrors_part(manager: SessionManager, settings: Settings, expiring: Expiring
     mirroring = Mirroring(manager, settings)
     watch_mirrors(manager.metrics, mirroring.states)
     if expiring is not None:
+        expiring.internal = read_list(settings.internal_visitors).patterns
         expiring.webhooks += [one.mirror for one in mirroring.drains if isinstance(one.mirror, Webhook)]
     return Part(queries=routes(mirroring), upkeep=mirroring.upkeep(), close=mirroring.close)

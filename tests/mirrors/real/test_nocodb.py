@@ -126,6 +126,39 @@ async def test_an_hour_without_the_server_loses_nothing(noco: Noco, stand: Stand
     assert noco.weather.refused == 0
 
 
+@pytest.mark.parametrize("fault", [Fault.GATEWAY, Fault.BROKEN, Fault.DROPPED])
+async def test_half_a_day_of_trouble_loses_nothing(noco: Noco, stand: Stand, fault: Fault) -> None:
+    """However long a gateway answers for a server that is away, or a server breaks: no visit is given up, and all are there afterwards."""
+    drain = stand.drain(noco.mirror())
+    before = await stand.arrive("before@fund.example")
+    await drain.run()
+    await before.leave(MINUTE)
+    await stand.outlast(drain, noco.weather, fault, visits=6)
+    await _agrees(noco, visits=7)
+    assert noco.weather.refused == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.GATEWAY, Fault.BROKEN])
+async def test_a_row_that_breaks_every_call_it_is_in_is_found(noco: Noco, stand: Stand, fault: Fault) -> None:
+    """One row over which the server, or its gateway, always breaks is sent by itself after a while, and holds up none of the others."""
+    drain = stand.drain(noco.mirror())
+    visitors = [await stand.arrive(f"visitor{number}@fund.example") for number in range(8)]
+    await drain.run()
+    noco.weather.poison = fault, b'"Id":3,'
+    for visitor in visitors:
+        await visitor.leave(MINUTE)
+    await stand.pass_time(drain, HOUR)
+    assert [row["visible"] for row in noco.table.rows()].count(0) == 1
+    later = await stand.arrive("later@fund.example")
+    await later.leave(MINUTE)
+    await stand.pass_time(drain, HOUR)
+    (visit,) = [row for row in noco.table.rows() if row["emailOfAccessor"] == later.name]
+    assert visit["endedBy"] == "leave"
+    noco.weather.poison = None
+    await stand.until_quiet(drain)
+    await _agrees(noco, visits=9)
+
+
 async def test_a_storm_of_429_is_waited_out(noco: Noco, stand: Stand) -> None:
     """Whoever is told to come later leaves the server alone for the half minute that it blocks, each time, and then brings everything."""
     drain = stand.drain(noco.mirror())

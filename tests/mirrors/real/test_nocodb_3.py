@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,15 @@ async def test_a_creation_whose_answer_is_lost_is_not_repeated(noco: Noco, stand
     rows = noco.table.rows()
     assert sorted(row["emailOfAccessor"] for row in rows) == [visitor.name for visitor in visitors]
     assert len({row["sessionEndTime"] for row in rows}) == 4
+
+
+@pytest.mark.parametrize("fault", [Fault.GATEWAY, Fault.BROKEN, Fault.DROPPED])
+async def test_half_a_day_of_trouble_loses_nothing(noco: Noco, stand: Stand, fault: Fault) -> None:
+    """However long a gateway answers for a server that is away, or a server breaks: no visit is given up, and all are there afterwards."""
+    drain = stand.drain(noco.mirror(version=3))
+    await stand.outlast(drain, noco.weather, fault, visits=6)
+    assert Counter(row["visitId"] for row in noco.table.rows()) == Counter(visit.id for visit in await stand.visits())
+    assert {row["visible"] for row in noco.table.rows()} == {60}
 
 
 async def test_a_second_row_is_deleted(noco: Noco, stand: Stand) -> None:

@@ -14,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 
 from stillhere.errors import SettingsError
 from stillhere.mirrors.webhook import Receiver, Webhook, receiver, sign
-from stillhere.tokens.provider.transport import HttpxTransport
+from stillhere.tokens.provider.transport import HttpxTransport, Reply
 from tests.mirrors.stand import HOUR, MINUTE
 from tests.services.http import Answered, Asked, http_thread
 from tests.services.weather import Fault, Forecast, Weather
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stillhere.mirrors.drain import Drain
+    from stillhere.tokens.provider.transport import Call
     from tests.mirrors.stand import Stand
     from tests.support import FakeClock
 
@@ -168,6 +169,66 @@ async def test_an_answer_that_does_not_come_is_given_up(stand: Stand, weather: W
     state = await drain.state()
     assert (state.state, state.last_error) == ("away", "it does not answer in time")
     await drain.close()
+
+
+@pytest.mark.parametrize("fault", [Fault.GATEWAY, Fault.BROKEN, Fault.DROPPED])
+async def test_half_a_day_of_trouble_loses_nothing(hook: Hook, drain: Drain, stand: Stand, weather: Weather, fault: Fault) -> None:
+    """However long a gateway answers for a receiver that is away, or it breaks: no event is given up, and all are told afterwards."""
+    await stand.outlast(drain, weather, fault, visits=6)
+    assert sorted(event for event, _ in hook.events) == ["visit.ended"] * 6 + ["visit.started"] * 6
+
+
+async def test_a_receiver_that_refuses_everything_loses_nothing(hook: Hook, drain: Drain, stand: Stand) -> None:
+    """An address that is wrong for half a day, or a secret, is nobody's fault who waits: nothing is given up, and the state says why."""
+    hook.answers = [Answered(status=404)] * 10_000
+    await (await stand.arrive()).leave(MINUTE)
+    await stand.pass_time(drain, 12 * HOUR, step_ms=5 * MINUTE)
+    await drain.run()
+    state = await drain.state()
+    assert (state.state, state.dead, state.last_error) == ("behind", 0, "it answers 404")
+    assert len(hook.got) < 100
+    hook.answers.clear()
+    await stand.until_quiet(drain, step_ms=MINUTE)
+    assert [event for event, _ in hook.events][-2:] == ["visit.started", "visit.ended"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause_s"),
+    [
+        ({"retry-after": "600"}, 600),
+        ({"retry-after": "99999999999"}, 3_600),
+        ({"retry-after": "Tue, 14 Nov 2023 22:23:20 GMT"}, 600),
+        ({"retry-after": "Tue, 14 Nov 2023 22:23:20 GMT", "date": "Tue, 14 Nov 2023 22:18:20 GMT"}, 300),
+        ({"retry-after": "Tue, 14 Nov 2023 22:00:00 GMT"}, 1),
+        ({"retry-after": "some day"}, 1),
+        ({}, 1),
+    ],
+)
+@pytest.mark.parametrize("status", [503, 500, 429])
+async def test_how_long_a_receiver_wants_to_be_left_alone_is_kept(stand: Stand, status: int, headers: dict[str, str], pause_s: int) -> None:
+    """`Retry-After` is seconds, or a date, held against the answer's own; an hour at most, and after a 429 half a minute at least."""
+    transport = Answering(Reply(status=status, headers=headers, body=b""))
+    drain = stand.drain(Webhook(receiver("https://crm.firm.example/hook", OLD), transport=transport, clock=stand.clock))
+    await stand.arrive()
+    began_at = stand.clock()
+    await drain.run()
+    mark = await stand.outbox.mark(drain.mirror.name)
+    assert mark is not None
+    assert mark.pause_until_at - began_at == max(pause_s, 30 if status == 429 else 1) * 1_000
+
+
+class Answering:
+    """A transport that answers everything with one reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def send(self, call: Call) -> Reply:  # noqa: ARG002  # whatever it is
+        """See `Transport.send`."""
+        return self._reply
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
 
 
 async def test_one_message_that_is_refused_holds_up_no_other(hook: Hook, drain: Drain, stand: Stand) -> None:
