@@ -45,7 +45,7 @@ async def inner(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _visible_ms() -> int:
     assert manager.archive is not None
-    return (await manager.archive.totals(since=0)).visible_ms
+    return (await manager.archive.totals(beat_interval=manager.policy.beat_interval, now=manager.clock())).visible_ms
 
 
 app = SessionMiddleware(inner, manager, HttpConfig(beats_per_minute=10**6, messages_per_minute=10**9), untouched=("/bench/",))

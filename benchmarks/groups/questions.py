@@ -65,7 +65,7 @@ async def _all(urls: dict[str, str], scale: Scale) -> list[Row]:
     visits = scale.stored[-1]
     stores = {kind: open_store(url) for kind, url in urls.items()}
     for _, archive in stores.values():
-        await archive.totals()  # which makes the tables
+        await archive.totals(beat_interval=180_000, now=END_AT)  # which makes the tables
     fill(urls["sqlite"], urls["postgresql"], visits, visitors=min(VISITORS, visits))
     rows = []
     for kind, (store, archive) in stores.items():

@@ -75,7 +75,7 @@ async def heartbeat(request: Request) -> Response:  # noqa: ARG001  # every rout
 async def totals(request: Request) -> Response:  # noqa: ARG001  # every route gets its request
     """Tell how long everybody stayed, all visits added up. In earnest, ask who wants to know."""
     assert sessions.archive is not None  # noqa: S101  # a manager made from a URL has one
-    visitors = await sessions.archive.visitors()
+    visitors = await sessions.archive.visitors(beat_interval=sessions.policy.beat_interval, now=sessions.clock())
     lines = [f"{who.visitor}: {who.visits} visits, {who.open_ms // 60_000} min {who.open_ms // 1_000 % 60} s" for who in visitors]
     return PlainTextResponse("\n".join(lines), headers={"cache-control": "private, no-store"})
 

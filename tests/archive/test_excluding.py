@@ -33,7 +33,7 @@ async def test_an_excluded_visit_is_left_out_until_it_is_asked_for(kept: KeptSto
         await say(store, name, 5, page="/a")
     assert await archive.exclude("handle-a.1", excluded=True)
     assert [visit.id for visit in await archive.visits(VisitFilter(), **WHEN)] == ["handle-b.1"]
-    assert ((await archive.totals()).visits, (await archive.pages())[0].views) == (1, 1)
+    assert ((await archive.totals(VisitFilter(), **WHEN)).visits, (await archive.pages(VisitFilter(), **WHEN))[0].views) == (1, 1)
     both = await archive.visits(VisitFilter(excluded=True), **WHEN)
     assert [(visit.id, visit.excluded) for visit in both] == [("handle-b.1", False), ("handle-a.1", True)]
     await say(store, "a", 8, page="/a", visible=3)  # a beat keeps the mark
@@ -41,7 +41,7 @@ async def test_an_excluded_visit_is_left_out_until_it_is_asked_for(kept: KeptSto
     assert found is not None
     assert (found[0].excluded, len(found[1])) == (True, 1)
     assert await archive.exclude("handle-a.1", excluded=False)
-    assert (await archive.totals()).visits == 2
+    assert (await archive.totals(VisitFilter(), **WHEN)).visits == 2
     for unknown in ("handle-a.2", "handle-z.1", "handle-a", ""):
         assert not await archive.exclude(unknown, excluded=True)
 
@@ -59,7 +59,7 @@ async def test_verified_is_the_boolean_true_and_nothing_like_it(kept: KeptStore)
     others = await archive.visits(VisitFilter(verified=False), **WHEN)
     assert len(others) == len(said)
     assert not any(visit.verified for visit in others)
-    assert [row.visitor for row in await archive.visitors() if row.verified] == ["s0"]
+    assert [row.visitor for row in await archive.visitors(VisitFilter(), sort="last", **WHEN) if row.verified] == ["s0"]
 
 
 async def test_a_person_is_told_all_and_then_forgotten(kept: KeptStore) -> None:
@@ -94,7 +94,7 @@ async def test_visits_are_counted_and_add_up_also_when_nothing_is_left_to_summar
     assert await archive.count(VisitFilter(excluded=True), **WHEN) == 2
     while await archive.summarise(now=START + 30 * 86_400_000):
         pass
-    assert (await archive.totals()).visits == 1
+    assert (await archive.totals(VisitFilter(), **WHEN)).visits == 1
 
 
 async def test_a_live_store_erases_who_has_ended_there(kept: KeptStore) -> None:
@@ -134,7 +134,7 @@ async def test_internal_visitors_are_left_out_until_they_are_asked_for(kept: Kep
     assert {visit.visitor: visit.internal for visit in every} == subjects
     listed = {visit.visitor for visit in await archive.visits(VisitFilter(), **WHEN)}
     assert listed == {subject for subject, internal in subjects.items() if not internal}
-    assert (await archive.totals(VisitFilter(internal=True))).visits == len(subjects)
+    assert (await archive.totals(VisitFilter(internal=True), **WHEN)).visits == len(subjects)
 
 
 texts = st.text(alphabet="aA@.*%_\\xK\u212a", max_size=8)

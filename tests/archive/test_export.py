@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillhere.archive.export import COLUMNS, csv_lines, exported
+from stillhere.archive.export import COLUMNS, VISITS, csv_lines, exported, json_of
 from stillhere.archive.records import VisitReport
 from stillhere.words import instant
 from tests.support import START
@@ -73,10 +75,18 @@ async def test_csv_of_nothing_has_its_names() -> None:
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", '"\'\r=1"'),
-        ("\n=1", '"\'\n=1"'),
+        ("\tx", "'\tx"),
+        ("\t=1", "'\t'=1"),
+        ("\r=1", "\"'\r'=1\""),
+        ("\n=1", "\"'\n'=1\""),
         ("\uff1d1", "'\uff1d1"),
+        (" =1", "' =1"),
+        ("\ufeff=1", "'\ufeff=1"),
+        ("'=1", "''=1"),
+        ("Report;=HYPERLINK(1)", "Report;'=HYPERLINK(1)"),
+        ('Report; "=1', '"Report;\' ""=1"'),
+        ("Report\t+1;@2", "Report\t'+1;'@2"),
+        ("Report; 1 - 2; x=1", "Report; 1 - 2; x=1"),
         ("", ""),
         ("1=1", "1=1"),
     ],
@@ -88,14 +98,43 @@ async def test_csv_cells_are_quoted_and_never_formulas(visitor: str, cell: str) 
     assert line == f"{cell},{rest}\r\n"
 
 
-@given(visitor=st.text())
+@given(visitor=st.text() | st.text("=;'\" \t\na@\uff1d"))
 async def test_csv_is_read_back_as_it_was_written(visitor: str) -> None:
-    """Whatever a visitor is called, one visit is one row with all its cells, and the name is the same but for the mark."""
+    """Whatever a visitor is called, one visit is one row with all its cells; without the marks the name is the same, sign by sign."""
     rows = list(csv.reader(io.StringIO("".join(await lines(visit_of(visitor))), newline="")))
     assert rows[0] == list(COLUMNS)
     (cells,) = rows[1:]
     assert len(cells) == len(COLUMNS)
-    assert cells[0] in {visitor, f"'{visitor}"}
+    assert unmarked(cells[0]) == visitor
+
+
+def unmarked(cell: str) -> str:
+    """Take the apostrophes away that keep a spreadsheet from running what follows: as the document says."""
+    blanks, signs = r"[\s\ufeff\u200b\"']*", r"=+\-@\uff1d\uff0b\uff0d\uff20"
+    return re.sub(rf"^'(?={blanks}[{signs}\t\r\n])|(?<=[;\t\r\n])'(?={blanks}[{signs}])", "", cell)
+
+
+@given(visitor=st.text("=;'\" \t\na@\uff1d"))
+async def test_no_reader_begins_a_formula(visitor: str) -> None:
+    """Parted by commas, semicolons or tabs, no cell begins with a sign of a formula, not even after blanks."""
+    text = "".join(await lines(visit_of(visitor)))
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            assert not [cell for cell in row if cell.strip().startswith(("=", "+", "-", "@", "\uff1d"))]
+
+
+async def test_json_is_one_object_with_a_list_for_each_table() -> None:
+    """Row by row it is what JSON would be at once, also where there are no rows, and whatever signs a name has."""
+
+    async def each(*visits: VisitReport) -> AsyncIterator[VisitReport]:
+        for visit in visits:
+            yield visit
+
+    few = (visit_of("first\u2028@fund.example"), visit_of('"\n', ended_by=None))
+    again = msgspec.structs.replace(VISITS, name="again")
+    written = "".join([piece async for piece in json_of([(VISITS, each(*few)), (again, each())])])
+    body = {"visits": [exported(visit) for visit in few], "again": []}
+    assert written == msgspec.json.format(msgspec.json.encode(body)).decode() + "\n"
 
 
 def test_columns_are_those_of_the_rows() -> None:

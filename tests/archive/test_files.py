@@ -64,12 +64,12 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.Monk
     assert (refused.value.extra, refused.value.status_hint) == ("parquet", 501)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1.h.1", "-1.eA", "1.%%", "1._w", "1.e"])
+@pytest.mark.parametrize("cursor", ["", "x", "1.h.1", "last.-1.eA", "last.1.%%", "last.1._w", "last.1.e", "visible.5.eA", "5.eA"])
 def test_a_cursor_of_names_is_one_that_was_given_out(cursor: str) -> None:
-    """Others are refused; those that were given out are read back, whatever the name."""
+    """Others are refused, those of a list in another order, too; those that were given out are read back, whatever the name."""
     with pytest.raises(BadCursor):
-        read_named_cursor(cursor)
-    assert read_named_cursor(named_cursor(5, "ü\N{SNOWMAN} x")) == (5, "ü\N{SNOWMAN} x")
+        read_named_cursor(cursor, "last")
+    assert read_named_cursor(named_cursor(5, "ü\N{SNOWMAN} x", "last"), "last") == (5, "ü\N{SNOWMAN} x")
 
 
 async def test_a_person_is_erased_on_both_sides(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillhere.archive.filters import read_filter
+from stillhere.archive.filters import FILTER, PAGING, read_filter
 from stillhere.archive.records import VisitFilter
 from stillhere.errors import BadFilter
 from stillhere.words import instant
@@ -88,6 +88,10 @@ def test_the_last_day_is_included_however_long_it_is() -> None:
         ("from", "2026-12-31T23:59:60Z"),  # POSIX time has no leap seconds, and neither has a visit
         ("to", "1969-12-30"),
         ("to", "9999-12-31"),
+        ("to", "20261127"),  # midnight to some readers, a day to others
+        ("to", "2026-W48-5"),
+        ("to", "2026-11-27 12:00"),
+        ("from", "T"),
         ("min", "30"),
         ("min", "-3s"),
         ("max", "3 weeks"),
@@ -98,17 +102,33 @@ def test_the_last_day_is_included_however_long_it_is() -> None:
         ("limit", "201"),
         ("limit", "٣"),
         ("page", "a\0b"),
+        ("vistor", "a@fund.example"),
+        ("vistor", ""),
+        ("unit", "year"),
+        ("sort", "name"),
     ],
 )
 def test_what_cannot_be_read_is_named(field: str, word: str) -> None:
     """The error says which field is at fault and what to write."""
     with pytest.raises(BadFilter) as refused:
-        read_filter({field: word})
+        read_filter({field: word}, known=(*FILTER, *PAGING, *({"unit", "sort"} & {field})))
     assert refused.value.field == field
     assert refused.value.status_hint == 422
 
 
 def test_a_period_does_not_end_before_it_begins() -> None:
-    """Turned around, a period is refused instead of being empty for ever."""
+    """Turned around, a period is refused instead of being empty for ever; and so are bounds of visible time."""
     with pytest.raises(BadFilter, match="ends before it begins"):
         read_filter({"from": "2026-11-02", "to": "2026-11-01"})
+    with pytest.raises(BadFilter, match="let `max` be no less than `min`") as refused:
+        read_filter({"min": "10m", "max": "5m"})
+    assert refused.value.field == "max"
+    assert read_filter({"min": "5m", "max": "5m"}).wanted.max_visible_ms == 300_000
+
+
+def test_a_word_that_nobody_reads_is_refused() -> None:
+    """Misspelt, or of another question: the error names it, and those that there are."""
+    with pytest.raises(BadFilter, match="'limit' is no word of this question; it takes visitor, page, from"):
+        read_filter({"limit": "7"}, known=FILTER)
+    chosen = read_filter({"unit": "week", "sort": "visits"}, known=("unit", "sort"))
+    assert (chosen.unit, chosen.sort) == ("week", "visits")

@@ -41,6 +41,34 @@ async def one(archive: Archive, visit_id: str, at: int) -> VisitReport:
     return found[0]
 
 
+class TestSimultaneous:
+    """How many were there at once, up to now."""
+
+    async def test_who_is_here_is_here_until_now(self, kept: Kept) -> None:
+        """Between two beats the curve does not fall, and those who came one after the other were here together."""
+        store, archive = kept
+        for name, at in (("a", 1_000), ("b", BEATS)):
+            await store.create(session_of(name, subject=name))
+            await say(store, name, at)
+        crowd = await archive.simultaneous(VisitFilter(), beat_interval=BEATS, now=START + BEATS + 5_000)
+        assert crowd.peak is not None
+        assert (crowd.peak.at, crowd.peak.visitors) == (START + BEATS, 2)
+        assert [(point.at - START, point.visitors) for point in crowd.points][1:] == [(BEATS, 2), (BEATS + 5_000, 2)]
+
+    async def test_who_is_gone_is_gone_since_the_last_beat(self, kept: Kept) -> None:
+        """Nothing heard for two intervals, last words, or an end: the curve fell when they were seen last."""
+        store, archive = kept
+        for name in "abc":
+            await store.create(session_of(name, subject=name))
+            await say(store, name, 1_000)
+        await leave(store, "b", 2_000, visible=1_000)
+        await store.end("handle-c", EndedBy.REVOKED, now=START + 3_000)
+        crowd = await archive.simultaneous(VisitFilter(), beat_interval=BEATS, now=START + 1_000 + 2 * BEATS)
+        assert crowd.points[-1].visitors == 1
+        crowd = await archive.simultaneous(VisitFilter(), beat_interval=BEATS, now=START + 1_001 + 2 * BEATS)
+        assert (crowd.points[-1].at - START, crowd.points[-1].visitors) == (2_001, 0)
+
+
 class TestEndings:
     """How a visit ended, through the archive: one line of the glossary each."""
 
@@ -162,7 +190,7 @@ class TestPages:
     async def test_refuse_what_is_no_cursor(self, kept: Kept, cursor: str) -> None:
         """A cursor that was not given out is refused, with what to use instead, and never reaches the database."""
         _, archive = kept
-        with pytest.raises(BadCursor, match="is not a cursor; use the `next` of the list's last answer") as refused:
+        with pytest.raises(BadCursor, match="is not a cursor of this list; use the `next` of its last answer") as refused:
             await archive.visits(VisitFilter(before=cursor), beat_interval=BEATS, now=START)
         assert refused.value.cursor == cursor
 
@@ -233,15 +261,16 @@ class TestTotals:
             await store.create(session_of(str(n), subject=subject, now=START + n * 1_000))
             await say(store, str(n), n * 1_000)
             await say(store, str(n), n * 1_000 + 4_000, visible=(n + 1) * 1_000, active=500)
-        first, second = await archive.visitors()
+        when = {"beat_interval": BEATS, "now": START + 6_000}
+        first, second = await archive.visitors(VisitFilter(), sort="last", **when)
         assert (first.visitor, first.visits, first.open_ms, first.visible_ms, first.active_ms) == ("first", 2, 8_000, 4_000, 1_000)
         assert (first.first_at, first.last_at) == (START, START + 6_000)
         assert (second.visitor, second.visits, second.open_ms, second.visible_ms, second.active_ms) == ("second", 1, 4_000, 2_000, 500)
-        assert await archive.visitors(VisitFilter(limit=1)) == [first]
-        assert await archive.visitors(VisitFilter(visitor="second")) == [second]
-        totals = await archive.totals(since=START)
+        assert await archive.visitors(VisitFilter(limit=1), sort="last", **when) == [first]
+        assert await archive.visitors(VisitFilter(visitor="second"), sort="last", **when) == [second]
+        totals = await archive.totals(VisitFilter(), since=START, **when)
         assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (3, 6_000, 2_000)
-        totals = await archive.totals(since=START + 1_000)
+        totals = await archive.totals(VisitFilter(), since=START + 1_000, **when)
         assert (totals.visits, totals.visible_ms, totals.median_visible_ms) == (2, 5_000, 2_500)
 
 
@@ -278,6 +307,14 @@ class TestFilters:
             assert [visit.id for visit in visits] == [f"handle-{name}.1" for name in found]
             assert (await archive.totals(VisitFilter(ended_by=ended_by), **when)).visits == len(found)
 
+    async def test_who_is_here_is_not_asked_without_the_time(self, kept: Kept) -> None:
+        """Nobody can forget to say what time it is: who left hours ago would be told of as here."""
+        _, archive = kept
+        wanted = VisitFilter(ended_by=("here",))
+        for ask in (archive.totals, archive.visitors, archive.pages):
+            with pytest.raises(TypeError, match="'beat_interval' and 'now'"):
+                await ask(wanted)  # type: ignore[call-arg]  # that is what is tested
+
     async def test_bounds_of_visible_time_belong_to_it(self, kept: Kept) -> None:
         """At least and at most so much: a visit with exactly as much is listed, one with a millisecond less or more is not."""
         store, archive = kept
@@ -306,7 +343,7 @@ class TestFilters:
             await say(store, name, 0)
             await say(store, name, 9_000, visible=1_000 * (n // 2))
         listed, before = list[str](), None
-        while rows := await archive.visitors(VisitFilter(limit=2, before=before), sort="visible"):
+        while rows := await archive.visitors(VisitFilter(limit=2, before=before), sort="visible", beat_interval=BEATS, now=START + 9_000):
             listed += [row.visitor for row in rows]
             before = module.visitor_cursor(rows[-1], "visible")
         assert listed == ["e", "c", "d", "a", "b"]

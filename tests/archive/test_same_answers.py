@@ -31,7 +31,7 @@ from tests.support import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stillhere.archive.archive import VisitorSort
+    from stillhere.archive.cursor import VisitorSort
     from stillhere.core.records import Session
 
 BEATS = POLICY.beat_interval
@@ -125,15 +125,15 @@ async def _asked(archive: Archive, wanted: VisitFilter, visits: list[VisitReport
         await archive.visits(wanted, **when),
         [await archive.visit(name, **when) for name in [*known, *unknown, "handle-0.\u0661"]],
         [await archive.visitors(wanted, sort=sort, beat_interval=BEATS, now=now) for sort in SORTS],
-        await archive.visitors(),
-        await archive.pages(),
+        await archive.visitors(VisitFilter(), sort="last", **when),
+        await archive.pages(VisitFilter(), **when),
         await archive.pages(wanted, **when),
         [await archive.buckets(wanted, unit, ZoneInfo("Europe/Berlin"), **when) for unit in ("hour", "day", "week", "month")],
         await archive.durations(wanted, **when),
         await archive.simultaneous(wanted, **when),
         [(visit, view) async for visit, view in archive.all_views(wanted, **when)],
         await archive.present(seen_since=wanted.seen_since or now, **when),
-        [await archive.totals(since=visit.started_at + later) for visit in visits for later in (0, 1)],
+        [await archive.totals(VisitFilter(), since=visit.started_at + later, **when) for visit in visits for later in (0, 1)],
         await archive.totals(wanted, **when),
         await archive.count(wanted, **when),
         [await archive.of_subject(subject) for subject in {visit.visitor for visit in visits}],
@@ -243,10 +243,10 @@ async def test_an_empty_archive_answers_everything(sql: SqliteStore) -> None:
     for archive in (Archive(MemorySource(MemoryStore())), Archive(SqlSource(sql.readers))):
         assert await archive.visits(VisitFilter(), **when) == []
         assert [visit async for visit in archive.all_visits(VisitFilter(), **when)] == []
-        assert await archive.visitors() == []
-        assert await archive.pages() == []
+        assert await archive.visitors(VisitFilter(), sort="last", **when) == []
+        assert await archive.pages(VisitFilter(), **when) == []
         assert await archive.present(seen_since=0, **when) == []
-        assert await archive.totals(since=0) == Totals(
+        assert await archive.totals(VisitFilter(), since=0, **when) == Totals(
             visits=0, visitors=0, open_ms=0, visible_ms=0, active_ms=0, visible=Quartiles(q1=0, median=0, q3=0)
         )
         assert await archive.simultaneous(VisitFilter(), **when) == Crowd(points=[], peak=None)

@@ -114,4 +114,4 @@ def test_pages_add_up_over_views() -> None:
 def test_a_list_of_pages_goes_on_after_the_page_that_gave_the_cursor(page: str) -> None:
     """A page's cursor is its visible time and its path, whatever signs are in the path."""
     (found,) = pages([Reading(page, None, "x", 1, 1, 3_000, 10, 20.0, None), Reading(page, None, "y", 2, 2, 4_000, 10, 20.0, None)])
-    assert read_named_cursor(found.cursor) == (7_000, page)
+    assert read_named_cursor(found.cursor, "pages") == (7_000, page)

@@ -64,7 +64,7 @@ def test_visitors_are_listed_page_by_page(seed: int) -> None:
                 rows = sorted((-value, name) for value, name in told)
                 return [name for value, name in rows if before is None or (value, name) > before][: one.wanted.limit]
 
-            span = one.span(kept, "visitors", before=before and named_cursor(-before[0], before[1]))
+            span = one.span(kept, "visitors", before=before and named_cursor(-before[0], before[1], sort))
             names, stays = span.visitors(one.rest_of_stays(), sort, choose)
             assert names == after
             if stays is not None:

@@ -23,7 +23,8 @@ from stillhere.testing.scene import session_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from stillhere.archive.archive import Archive, VisitorSort
+    from stillhere.archive.archive import Archive
+    from stillhere.archive.cursor import VisitorSort
     from stillhere.core.records import Session
     from stillhere.stores.sqlite.store import SqliteStore
 

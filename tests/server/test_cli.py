@@ -188,7 +188,7 @@ def test_a_file_is_complete_once_it_is_there(store: str, tmp_path: Path) -> None
     assert pyarrow.parquet.read_table(tmp_path / "visits.parquet").num_rows == 3
     assert len((tmp_path / "visits.csv").read_text("utf-8").splitlines()) == 4
     assert sorted(file.name for file in tmp_path.iterdir()) == ["visits.csv", "visits.jsonl", "visits.parquet"]
-    assert run("visits", "--store", store, "--parquet").returncode == 1
+    assert run("visits", "--store", store, "--parquet").returncode == 2
     shown = run("visits", "--store", store, "--csv", "--output", "/nowhere/visits.csv")
     assert (shown.returncode, shown.stderr) == (1, "error: cannot write /nowhere/visits.csv: No such file or directory\n")
 

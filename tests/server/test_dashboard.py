@@ -131,7 +131,7 @@ def test_a_cursor_that_is_none(site: Site, cursor: str) -> None:
     """A cursor that no list gave is 422 and named, with the remedy."""
     answer = site.operator().get("/admin/api/visits", params={"before": cursor})
     assert (answer.status_code, answer.json()["field"]) == (422, "before")
-    assert "use the `next` of the list's last answer" in answer.json()["detail"]
+    assert "use the `next` of its last answer" in answer.json()["detail"]
 
 
 def test_totals_agree_with_the_list(site: Site) -> None:

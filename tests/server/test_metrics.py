@@ -261,3 +261,19 @@ async def test_mirrors_tell_how_they_stand(clock: FakeClock) -> None:
     await manager.metrics.refresh()
     assert len(asked) == 2
     assert [list(source.read()) for source in manager.metrics.sources.values()] == [[], [], []]
+
+
+async def test_mirrors_are_told_of_while_they_are_asked(clock: FakeClock) -> None:
+    """Whoever reads meanwhile is told what was known before, not that there is no mirror."""
+    manager = SessionManager("memory://", clock=clock)
+    seen: list[list[tuple[tuple[str, ...], float]]] = []
+
+    async def ask() -> list[Mirror]:
+        seen.append(list(manager.metrics.sources["stillhere_mirror_pending"].read()))
+        return [Mirror()]
+
+    watch_mirrors(manager.metrics, ask)
+    for _ in range(2):
+        await manager.metrics.refresh()
+        clock.advance(COUNT_INTERVAL_MS)
+    assert seen == [[], [(("office",), 3)]]

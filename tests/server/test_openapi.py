@@ -45,6 +45,7 @@ OPERATIONS: Final = (
     ("GET", "/admin/api/mirrors"),
     ("GET", "/admin/api/mirrors/{name}/dead"),
     ("POST", "/admin/api/mirrors/{name}/wake"),
+    ("POST", "/admin/api/mirrors/{name}/retry"),
     ("POST", "/admin/api/mirrors/{name}/dead/{id}/retry"),
     ("POST", "/admin/api/mirrors/{name}/dead/{id}/drop"),
     ("GET", "/healthz"),

@@ -130,7 +130,7 @@ def test_ending_from_elsewhere(site: Site) -> None:
     assert visitor.post("/lab/end").json() == {"ended": False}
 
 
-@pytest.mark.parametrize(("path", "leads_to"), [("/admin/nothing", "/admin"), ("/admin/api/nothing", "/admin"), ("/nothing", "/")])
+@pytest.mark.parametrize(("path", "leads_to"), [("/admin/nothing", "/admin"), ("/nothing", "/")])
 def test_what_is_not_there_leads_to_where_one_was(site: Site, path: str, leads_to: str) -> None:
     """Below the dashboard's address an operator is led to the dashboard, elsewhere everybody to the start."""
     for browser in (site.operator(), site.visitor()):

@@ -10,16 +10,24 @@ import msgspec
 import pyarrow.parquet  # type: ignore[import-untyped]  # it has no types
 import pytest
 
-from stillhere.archive.export import FORMS, PAGES, VIEWS, VISITORS, VISITS, Table
+from stillhere.archive.export import BUCKETS, DURATIONS, FORMS, PAGES, SIMULTANEOUS, TOTALS, VIEWS, VISITORS, VISITS, Table
+from stillhere.archive.filters import read_filter
 from stillhere.archive.records import VisitFilter
+from stillhere.server.querying.asking import TABLES
 from stillhere.stores import open_store
+from tests.forked import command_line
 
 if TYPE_CHECKING:
     import httpx2
 
+    from stillhere.archive.archive import Archive
+    from stillhere.archive.filters import Chosen
     from tests.server.site import Site
 
 API = "/admin/api/"
+
+LISTS = ("visits", "visitors", "pages", "buckets", "durations", "simultaneous", "totals")
+EXPORTS = tuple(f"export/{name}.jsonl" for name in TABLES)
 
 
 def stay(site: Site, email: str, *pages: str) -> None:
@@ -84,6 +92,29 @@ def test_lists_go_on_where_they_stopped(site: Site) -> None:
         assert found == whole
 
 
+def test_a_cursor_is_of_one_list(site: Site) -> None:
+    """Of another list, or of the same in another order, it is refused: a program does not take an empty answer for the end."""
+    for page in ("/x1", "/x2"):
+        stay(site, site.name(), page)
+    browser = site.viewer()
+    words = [("visits", ""), ("visitors", "last"), ("visitors", "visible"), ("visitors", "visits"), ("pages", "")]
+    lists = [(path, {"sort": sort} if sort else {}) for path, sort in words]
+    for path, asked in lists:
+        following = ask(browser, path, limit="1", **asked)["next"]
+        for other, also in lists:
+            answer = browser.get(f"{API}{other}", params={"before": following, **also})
+            field = answer.json().get("field")
+            assert (answer.status_code, field) == ((200, None) if (other, also) == (path, asked) else (422, "before"))
+
+
+def test_what_is_no_question_is_a_problem(site: Site) -> None:
+    """Programs ask below the API, and are answered as programs: 404 and 405 are problems, not pages."""
+    for method, path, status in (("GET", "nope", 404), ("GET", "visits/h.1/nope", 404), ("POST", "visits", 405)):
+        answer = site.operator().request(method, f"{API}{path}")
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "words", "field"),
     [
@@ -100,10 +131,17 @@ def test_lists_go_on_where_they_stopped(site: Site) -> None:
         ("simultaneous", {"min": "3"}, "min"),
         ("export/visits.csv", {"with": "all"}, "with"),
         ("subjects/export", {}, "subject"),
+        ("totals", {"min": "10m", "max": "5m"}, "max"),
+        ("totals", {"to": "20261127"}, "to"),
+        ("export/buckets.csv", {"unit": "hour", "from": "1970-01-01", "to": "2026-01-01"}, "unit"),
+        *((path, {"vistor": "a@fund.example"}, "vistor") for path in (*LISTS, *EXPORTS, "audit", "subjects/export", "../visits.csv")),
+        *((path, {word: "1"}, word) for path in (*LISTS[3:], *EXPORTS) for word in ("limit", "before")),
+        *((path, {"sort": "last"}, "sort") for path in ("visits", "pages", "export/visits.csv")),
+        *((path, {"unit": "day"}, "unit") for path in ("visits", "totals", "export/visitors.csv")),
     ],
 )
 def test_what_cannot_be_read_is_named(site: Site, path: str, words: dict[str, str], field: str) -> None:
-    """422, and the name of the word at fault."""
+    """422, and the name of the word at fault: who misspells a filter is not told of everybody."""
     answer = site.operator().get(f"{API}{path}", params=words)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
@@ -174,26 +212,38 @@ def test_a_person_is_exported_and_erased(site: Site) -> None:
     assert operator.get(f"{API}subjects/export", params={"subject": email}).json()["sessions"] == []
 
 
-async def test_python_http_and_files_tell_the_same_rows(site: Site) -> None:
-    """Each table in each form, the API and the archive in Python: one and the same rows in the same order."""
+PERIOD = {"from": "2020-01-01", "to": "2030-12-31", "zone": "Europe/Berlin"}
+WHEN = {"beat_interval": 180_000, "now": 2**42}
+
+
+async def rows_of(archive: Archive, wanted: VisitFilter, chosen: Chosen) -> list[tuple[Table[Any], list[Any]]]:
+    """Ask the archive in Python for every table."""
+    return [
+        (VISITS, [visit async for visit in archive.all_visits(wanted, **WHEN)]),
+        (VIEWS, [found async for found in archive.all_views(wanted, **WHEN)]),
+        (VISITORS, list(await archive.visitors(wanted, sort="last", **WHEN))),
+        (PAGES, list(await archive.pages(wanted, **WHEN))),
+        (BUCKETS, list(await archive.buckets(chosen.wanted, "month", chosen.zone, **WHEN))),
+        (DURATIONS, list(await archive.durations(wanted, **WHEN))),
+        (SIMULTANEOUS, list((await archive.simultaneous(wanted, **WHEN)).points)),
+        (TOTALS, [await archive.totals(wanted, **WHEN)]),
+    ]
+
+
+async def test_python_http_files_and_the_command_line_tell_the_same_rows(site: Site) -> None:
+    """Each table in each form, from the API, the archive in Python and the command line: one and the same rows in the same order."""
     email = site.name()
     for pages in (("/a", "/b"), ("/a",), ()):
         stay(site, email, *pages)
     browser = site.operator()
     store, archive = open_store(site.store)
-    when = {"beat_interval": 180_000, "now": 2**42}
-    wanted = VisitFilter(visitor=email)
-    visits = [visit async for visit in archive.all_visits(wanted, **when)]
-    tables: list[tuple[Table[Any], list[Any]]] = [
-        (VISITS, visits),
-        (VIEWS, [found async for found in archive.all_views(wanted, **when)]),
-        (VISITORS, list(await archive.visitors(wanted, beat_interval=180_000, now=2**42))),
-        (PAGES, list(await archive.pages(wanted, **when))),
-    ]
+    tables = await rows_of(archive, VisitFilter(visitor=email), read_filter({"visitor": email, **PERIOD}))
     await store.close()
+    assert {table.name: table for table, _ in tables} == TABLES
     for table, found in tables:
         told = [table.written(row) for row in found]
-        files = {form: browser.get(f"{API}export/{table.name}.{form}", params={"visitor": email}) for form in FORMS}
+        asked = {"visitor": email, **(PERIOD | {"unit": "month"} if table is BUCKETS else {})}
+        files = {form: browser.get(f"{API}export/{table.name}.{form}", params=asked) for form in FORMS}
         assert [msgspec.json.decode(line) for line in files["jsonl"].text.splitlines()] == told
         cells = list(csv.DictReader(io.StringIO(files["csv"].text, newline="")))
         assert [list(row.values()) for row in cells] == [[_cell(cell) for cell in row.values()] for row in told]
@@ -202,8 +252,40 @@ async def test_python_http_and_files_tell_the_same_rows(site: Site) -> None:
         assert [tuple(_plain(cell) for cell in row.values()) for row in parquet.to_pylist()] == [table.cells(row) for row in found]
         assert files["parquet"].headers["content-disposition"] == f'attachment; filename="{table.name}.parquet"'
         assert files["csv"].headers.get("stillhere-rows") == (str(len(found)) if table is VISITS else None)
-    listed = ask(browser, "visits", visitor=email)["visits"]
-    assert [(one["id"], one["visibleMs"], one["endedBy"]) for one in listed] == [(one.id, one.visible_ms, one.ended_by) for one in visits]
+        flags = [part for word, said in asked.items() for part in (f"--{word}", said)]
+        for form, read in (("csv", str.splitlines), ("json", lambda text, name=table.name: msgspec.json.decode(text)[name])):
+            shown = command_line(table.name, *flags, "--store", site.store, f"--{form}", environment={"PATH": "/usr/bin:/bin"})
+            assert read(shown.stdout) == (files["csv"].text.splitlines() if form == "csv" else told)
+    listed = {table.name: found for table, found in tables}
+    assert numbers(browser, email) == [
+        [(row.id, row.visible_ms, row.ended_by) for row in listed["visits"]],
+        [(row.visitor, row.visits, row.open_ms, row.median_visible_ms) for row in listed["visitors"]],
+        [(row.page, row.views, row.visible.q1, row.visible.median, row.visible.q3) for row in listed["pages"]],
+        [list(BUCKETS.written(row).values()) for row in listed["buckets"]],
+        [DURATIONS.cells(row) for row in listed["durations"]],
+        [tuple(SIMULTANEOUS.written(row).values()) for row in listed["simultaneous"]],
+        [(row.visits, row.visitors, row.open_ms, row.visible_ms, row.active_ms, row.visible.median) for row in listed["totals"]],
+    ]
+
+
+def numbers(browser: httpx2.Client, email: str) -> list[Any]:
+    """Ask the API for the same."""
+    totals = ask(browser, "totals", visitor=email)
+    spread = [(row["page"], row["views"], row["visible"]) for row in ask(browser, "pages", visitor=email)["pages"]]
+    return [
+        [(row["id"], row["visibleMs"], row["endedBy"]) for row in ask(browser, "visits", visitor=email)["visits"]],
+        [
+            (row["visitor"], row["visits"], row["openMs"], row["medianVisibleMs"])
+            for row in ask(browser, "visitors", visitor=email)["visitors"]
+        ],
+        [(page, views, visible["q1"], visible["median"], visible["q3"]) for page, views, visible in spread],
+        [list(row.values()) for row in ask(browser, "buckets", visitor=email, unit="month", **PERIOD)["buckets"]],
+        [(row["fromMs"], row["toMs"], row["visits"]) for row in ask(browser, "durations", visitor=email)["bins"]],
+        [(row["at"], row["visitors"]) for row in ask(browser, "simultaneous", visitor=email)["points"]],
+        [
+            (totals["visits"], totals["visitors"], totals["openMs"], totals["visibleMs"], totals["activeMs"], totals["visible"]["median"]),
+        ],
+    ]
 
 
 def _cell(cell: object) -> str:

@@ -68,7 +68,7 @@ async def test_the_memory_store_is_opened_by_its_url() -> None:
     """`memory://` opens an empty store that keeps nothing."""
     store, archive = open_store("memory://")
     assert isinstance(store, MemoryStore)
-    assert await archive.visitors() == []
+    assert await archive.visitors(beat_interval=1, now=0) == []
 
 
 def test_a_file_in_the_way_of_a_folder_is_said(tmp_path: Path) -> None:

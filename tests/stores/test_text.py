@@ -62,4 +62,5 @@ async def _kept_to_the_letter(text: dict[str, str], store: FullStore, archive: A
     report, (view,) = found
     assert (report.session, report.visitor) == (session.handle, text["subject"])
     assert (view.view, view.tab, view.page, view.title) == (text["view"], text["tab"], text["page"], text["title"])
-    assert text["subject"] in {row.visitor for row in await archive.visitors(VisitFilter(visitor=text["subject"]))}
+    wanted = VisitFilter(visitor=text["subject"])
+    assert text["subject"] in {row.visitor for row in await archive.visitors(wanted, beat_interval=1, now=START)}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from stillhere.archive.adding import Adding
 from stillhere.archive.audit import MemoryLog
-from stillhere.archive.cursor import named_cursor, read_named_cursor
+from stillhere.archive.cursor import VisitorSort, named_cursor, read_named_cursor
 from stillhere.archive.internal import is_internal
 from stillhere.archive.memory import is_verified
 from stillhere.archive.records import Asked, FoundVisit, Presence, VisitFilter, VisitorTotals, VisitReport
-from stillhere.core.certainty import uncertain_ms, visible_on_screen
+from stillhere.archive.statistics import until
+from stillhere.core.certainty import Watched, uncertain_ms, watched
 from stillhere.core.endings import visit_ended_by
 from stillhere.core.people import recalled
 from stillhere.core.policy import RAMP
@@ -41,8 +42,6 @@ PAGE: Final = 500
 MOST_PRESENT: Final = 1_000
 
 EVERYBODY: Final = VisitFilter(limit=1_000)
-
-VisitorSort = Literal["last", "visible", "visits"]
 
 
 class Archive:
@@ -86,9 +85,8 @@ class Archive:
             now: milliseconds since 1970.
         """
         found = await self._source.visits(self._asked(wanted, beat_interval, now))
-        unsure = sorted({one.visit.handle for one in found if one.visit.left_at is None})
-        on_screen = await self._source.on_screen(unsure) if unsure else {}
-        return [self._report(one, on_screen, beat_interval=beat_interval, now=now) for one in found]
+        seen = await self._source.watched(sorted({one.visit.handle for one in found})) if found else {}
+        return [self._report(one, seen, beat_interval=beat_interval, now=now) for one in found]
 
     async def all_visits(self, wanted: VisitFilter, *, beat_interval: int, now: int) -> AsyncIterator[VisitReport]:
         """Go through every visit, newest first, a page at a time; `wanted.limit` does not apply."""
@@ -118,14 +116,14 @@ class Archive:
         if found is None:
             return None
         views = self._by_visit(await self._source.views([found.visit.handle])).get(visit_id, [])
-        return self._report(found, visible_on_screen(views), beat_interval=beat_interval, now=now), views
+        return self._report(found, watched(views), beat_interval=beat_interval, now=now), views
 
     async def present(self, *, seen_since: int, beat_interval: int, now: int) -> list[Presence]:
         """List the latest visits of those who are here, or were since an instant; the latest arrival first."""
         found = await self._source.present(seen_since=seen_since, limit=MOST_PRESENT)
         views = self._by_visit(await self._source.views([visit.session.handle for visit in found]))
-        on_screen = visible_on_screen(view for of_visit in views.values() for view in of_visit)
-        reports = [self._report(visit, on_screen, beat_interval=beat_interval, now=now) for visit in found]
+        seen = watched(view for of_visit in views.values() for view in of_visit)
+        reports = [self._report(visit, seen, beat_interval=beat_interval, now=now) for visit in found]
         return [
             _presence(visit, report, views.get(report.id, []), beat_interval=beat_interval, now=now)
             for visit, report in zip(found, reports, strict=True)
@@ -135,14 +133,14 @@ class Archive:
         """Count visits."""
         return await self._source.count(self._asked(wanted, beat_interval, now))
 
-    async def totals(self, wanted: VisitFilter = EVERYBODY, *, since: int | None = None, beat_interval: int = 0, now: int = 0) -> Totals:
+    async def totals(self, wanted: VisitFilter = EVERYBODY, *, since: int | None = None, beat_interval: int, now: int) -> Totals:
         """Add visits up; `since` is short for a filter of those that began then or later."""
         if since is not None:
             wanted = msgspec.structs.replace(wanted, since_at=since)
         return await self._adding.totals(self._asked(wanted, beat_interval, now))
 
     async def visitors(
-        self, wanted: VisitFilter = EVERYBODY, *, sort: VisitorSort = "last", beat_interval: int = 0, now: int = 0
+        self, wanted: VisitFilter = EVERYBODY, *, sort: VisitorSort = "last", beat_interval: int, now: int
     ) -> list[VisitorTotals]:
         """Add visits up by visitor.
 
@@ -153,15 +151,15 @@ class Archive:
             now: as of `visits`.
         """
         asked = self._asked(wanted, beat_interval, now)
-        chosen = await self._adding.visitors(asked, sort, lambda rows: [name for _, name in _page_of(rows, wanted)], _SORTS[sort])
+        chosen = await self._adding.visitors(asked, sort, lambda rows: [name for _, name in _page_of(rows, wanted, sort)], _SORTS[sort])
         verified = await self._source.verified([row.visitor for row in chosen])
         replace = msgspec.structs.replace
         return [replace(row, verified=row.visitor in verified, internal=is_internal(row.visitor, self.internal)) for row in chosen]
 
-    async def pages(self, wanted: VisitFilter = EVERYBODY, *, beat_interval: int = 0, now: int = 0) -> list[PageTotals]:
+    async def pages(self, wanted: VisitFilter = EVERYBODY, *, beat_interval: int, now: int) -> list[PageTotals]:
         """Add views up by page, the page with the most visible time first; as `visitors`."""
         rows = {row.page: row for row in await self._adding.pages(self._asked(wanted, beat_interval, now))}
-        return [rows[name] for _, name in _page_of([(row.visible.sum, row.page) for row in rows.values()], wanted)]
+        return [rows[name] for _, name in _page_of([(row.visible.sum, row.page) for row in rows.values()], wanted, "pages")]
 
     async def buckets(self, wanted: VisitFilter, unit: Unit, zone: ZoneInfo, *, beat_interval: int, now: int) -> list[Bucket]:
         """Add visits up by hour, day, week or month of a zone; without a period from the first visit until now.
@@ -176,8 +174,10 @@ class Archive:
         return await self._adding.durations(self._asked(wanted, beat_interval, now))
 
     async def simultaneous(self, wanted: VisitFilter, *, beat_interval: int, now: int) -> Crowd:
-        """Tell how many visitors were there at once, over time, of the visits that are wanted."""
-        return await self._adding.simultaneous(self._asked(wanted, beat_interval, now))
+        """Tell how many visitors were there at once, over time, of the visits that are wanted; up to now, where some are here still."""
+        found = await self._source.present(seen_since=now - 2 * beat_interval, limit=MOST_PRESENT)
+        here = {(one.visit.subject, one.visit.started_at) for one in found if self._ended_by(one, beat_interval, now) is None}
+        return until(now, await self._adding.simultaneous(self._asked(wanted, beat_interval, now), here))
 
     async def summarise(self, *, now: int) -> int:
         """Summarise a few days that are settled and not yet, so that a year is added up in a moment; tell how many. For upkeep.
@@ -210,19 +210,21 @@ class Archive:
         return Asked(wanted=wanted, internal=self.internal, beat_interval=beat_interval, now=now)
 
     @staticmethod
+    def _ended_by(found: FoundVisit, beat_interval: int, now: int) -> str | None:
+        return visit_ended_by(found.visit, session=found.session, is_last=found.is_last, beat_interval=beat_interval, now=now)
+
+    @staticmethod
     def _by_visit(views: Iterable[View]) -> dict[str, list[View]]:
         by_visit: dict[str, list[View]] = {}
         for view in views:
             by_visit.setdefault(f"{view.handle}.{view.visit}", []).append(view)
         return by_visit
 
-    def _report(
-        self, found: FoundVisit, on_screen: Mapping[tuple[str, int], tuple[int, int]], *, beat_interval: int, now: int
-    ) -> VisitReport:
+    def _report(self, found: FoundVisit, watched_by: Mapping[tuple[str, int], Watched], *, beat_interval: int, now: int) -> VisitReport:
         visit, session = found.visit, found.session
-        ended_by = visit_ended_by(visit, session=session, is_last=found.is_last, beat_interval=beat_interval, now=now)
-        seen = on_screen.get((visit.handle, visit.number))
-        missing_ms = uncertain_ms(visit, session=session, on_screen=seen, beat_interval=beat_interval, ramp=self.ramp, now=now)
+        ended_by = self._ended_by(found, beat_interval, now)
+        seen = watched_by.get((visit.handle, visit.number))
+        missing_ms = uncertain_ms(visit, session=session, seen=seen, beat_interval=beat_interval, ramp=self.ramp, now=now)
         return VisitReport(
             id=f"{visit.handle}.{visit.number}",
             session=visit.handle,
@@ -257,14 +259,14 @@ def _named(visit_id: str) -> tuple[str, int] | None:
 
 def visitor_cursor(row: VisitorTotals, sort: VisitorSort) -> str:
     """Tell where a list of visitors goes on after this one."""
-    return named_cursor(_SORTS[sort](row), row.visitor)
+    return named_cursor(_SORTS[sort](row), row.visitor, sort)
 
 
-def _page_of(rows: list[tuple[int, str]], wanted: VisitFilter) -> list[tuple[int, str]]:
+def _page_of(rows: list[tuple[int, str]], wanted: VisitFilter, order: str) -> list[tuple[int, str]]:
     """Choose one page of rows, each a number and a name: the highest number first, then by name."""
     rows = [(-number, name) for number, name in rows]
     if wanted.before is not None:
-        number, name = read_named_cursor(wanted.before)
+        number, name = read_named_cursor(wanted.before, order)
         rows = [row for row in rows if row > (-number, name)]
     return [(-number, name) for number, name in nsmallest(wanted.limit, rows)]
 

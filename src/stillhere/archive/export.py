@@ -1,16 +1,17 @@
-"""Tables as files: the same columns in CSV and JSON, times in ISO 8601 and UTC, spans in milliseconds. Streamed, in constant memory."""
+"""Tables as files: the same columns in CSV and JSON, times in ISO 8601 and UTC, spans in milliseconds. Written row by row."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping  # beside the record, whose annotations are read at run time
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
 from stillhere.archive.records import VisitorTotals, VisitReport
-from stillhere.archive.statistics import PageTotals
+from stillhere.archive.statistics import Bin, Bucket, PageTotals, Point, Totals
 from stillhere.core.records import View
 from stillhere.words import instant
 
@@ -26,8 +27,13 @@ FORMS: Final = ("csv", "jsonl", "parquet")
 ROWS_AT_ONCE: Final = 500
 """Lines that are sent together."""
 
-# A spreadsheet takes a cell that begins like this for a formula (OWASP: CSV Injection); the last four are full-width signs.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Where a spreadsheet would begin a formula (OWASP: CSV Injection): at the start of a cell, and after what parts cells where the list
+# separator is not the comma, for such a reader knows nothing of our quotation marks. Blanks and quotation marks may come before the sign;
+# the last four signs are the full-width ones. The apostrophe is among those marks, so that one that was there gets one more, and whoever
+# takes one away at each such place has what was written.
+_BEFORE: Final = r"[\s\ufeff\u200b\"']*"
+_SIGNS: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+FORMULA: Final = re.compile(rf"^(?={_BEFORE}[{_SIGNS}\t\r\n])|(?<=[;\t\r\n])(?={_BEFORE}[{_SIGNS}])")
 
 
 class Table(msgspec.Struct, Generic[Row], frozen=True):
@@ -179,6 +185,51 @@ PAGES: Final = Table[PageTotals](
     ),
 )
 
+BUCKETS: Final = Table[Bucket](
+    "buckets",
+    {
+        "from_at": "instant",
+        "until_at": "instant",
+        "visits": "whole",
+        "visitors": "whole",
+        "visible_ms": "whole",
+        "active_ms": "whole",
+    },
+    lambda row: (row.from_at, row.until_at, row.visits, row.visitors, row.visible_ms, row.active_ms),
+)
+
+DURATIONS: Final = Table[Bin](
+    "durations",
+    {"from_ms": "whole", "to_ms": "whole", "visits": "whole"},
+    lambda row: (row.from_ms, row.to_ms, row.visits),
+)
+
+SIMULTANEOUS: Final = Table[Point]("simultaneous", {"at": "instant", "visitors": "whole"}, lambda row: (row.at, row.visitors))
+
+TOTALS: Final = Table[Totals](
+    "totals",
+    {
+        "visits": "whole",
+        "visitors": "whole",
+        "open_ms": "whole",
+        "visible_ms": "whole",
+        "visible_q1_ms": "whole",
+        "visible_median_ms": "whole",
+        "visible_q3_ms": "whole",
+        "active_ms": "whole",
+    },
+    lambda row: (
+        row.visits,
+        row.visitors,
+        row.open_ms,
+        row.visible_ms,
+        row.visible.q1,
+        row.visible.median,
+        row.visible.q3,
+        row.active_ms,
+    ),
+)
+
 COLUMNS: Final = tuple(VISITS.columns)
 
 
@@ -206,6 +257,20 @@ async def json_lines(table: Table[Row], rows: AsyncIterator[Row]) -> AsyncIterat
         yield msgspec.json.encode(table.written(row)).decode() + "\n"
 
 
+async def json_of(tables: Iterable[tuple[Table[Any], AsyncIterator[Any]]]) -> AsyncIterator[str]:
+    """Write rows of one table or more as one JSON object, to be read by people, too: a list for each table, by its name."""
+    between = "{"
+    for table, rows in tables:
+        yield f'{between}\n  "{table.name}": ['
+        between, is_empty = ",", True
+        async for row in rows:
+            told = msgspec.json.format(msgspec.json.encode(table.written(row))).decode()
+            yield ("" if is_empty else ",") + f"\n{told}".replace("\n", "\n    ")
+            is_empty = False
+        yield "]" if is_empty else "\n  ]"
+    yield "\n}\n"
+
+
 async def together(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
     """Put lines together, so that not every one of them is sent alone."""
     waiting: list[str] = []
@@ -221,8 +286,8 @@ async def together(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
 def _cell(cell: str | float | bool | None) -> str | float:  # noqa: FBT001  # a cell may be one, and mypy is to know
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
+    if isinstance(cell, str):
+        return FORMULA.sub("'", cell)
     return "" if cell is None else cell
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from stillhere.archive.cursor import VisitorSort
 from stillhere.archive.records import VisitFilter
-from stillhere.archive.zones import LATEST_AT, at_of, day_begins_at, read_zone
+from stillhere.archive.zones import LATEST_AT, UNITS, Unit, at_of, day_begins_at, read_zone
 from stillhere.core.records import EndedBy
 from stillhere.errors import BadFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+One = TypeVar("One")
 
 HERE: Final = "here"
 """In `ended`: somebody is still there."""
@@ -24,8 +27,17 @@ ENDINGS: Final = (*(by.value for by in EndedBy), "leave", "away", "lost", HERE)
 
 LONGEST_LIST: Final = 200
 
+SORTS: Final[tuple[VisitorSort, ...]] = get_args(VisitorSort)
+
+FILTER: Final = ("visitor", "page", "from", "to", "zone", "min", "max", "ended", "with", "verified")
+"""Words that say which visits are wanted."""
+
+PAGING: Final = ("limit", "before")
+"""Words of a list that is asked for piece by piece."""
+
 _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(ms|s|m|h|d)\Z")
+# An instant has a T in it: without one Python reads 20261130, too, and as midnight, where the day was meant.
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _LATEST_YEAR: Final = 9_000
@@ -37,26 +49,29 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         wanted: which visits.
         zone: in whose calendar dates were read, and buckets are to be made.
+        unit: how long buckets are.
+        sort: in which order visitors are.
     """
 
     wanted: VisitFilter
     zone: ZoneInfo
+    unit: Unit = "day"
+    sort: VisitorSort = "last"
 
 
-def read_filter(words: Mapping[str, str], *, zone: str = "UTC", longest: int = LONGEST_LIST, limit: int = 50) -> Chosen:
+def read_filter(words: Mapping[str, str], *, known: Collection[str] = (*FILTER, *PAGING), zone: str = "UTC") -> Chosen:
     """Read a filter.
 
     Args:
-        words: `visitor`, `page`, `from`, `to`, `zone`, `min`, `max`, `ended`, `with`, `verified`, `limit`, `before` (a cursor of the
-            list that is filtered); an empty one is as
-            if it were not there. Dates are local and `to` is included; instants are ISO 8601, and `to` is not.
+        words: those that are known; an empty one is as if it were not there. Dates are local and `to` is included; instants are ISO 8601,
+            and `to` is not.
+        known: the names of the words that may be there: of `FILTER` and `PAGING`, `unit` of buckets, `sort` of visitors.
         zone: IANA name that is used unless one is given.
-        longest: the highest limit.
-        limit: how many, unless it is said.
 
     Raises:
-        BadFilter: if one of them cannot be read; the error names it.
+        BadFilter: if one of them cannot be read, or is not known; the error names it.
     """
+    refuse_unknown(words, known)
     given = {name: word for name, word in words.items() if word}
     clocks = read_zone(given.get("zone", zone))
     more = _words(given, "with", ("internal", "excluded"))
@@ -72,11 +87,24 @@ def read_filter(words: Mapping[str, str], *, zone: str = "UTC", longest: int = L
         excluded="excluded" in more,
         verified=_truth(given, "verified"),
         before=given.get("before"),
-        limit=_limit(given, longest, limit),
+        limit=_limit(given),
     )
     if wanted.since_at is not None and wanted.until_at is not None and wanted.until_at <= wanted.since_at:
         raise BadFilter("to", "the period ends before it begins; let `to` be later than `from`")
-    return Chosen(wanted=wanted, zone=clocks)
+    if wanted.min_visible_ms is not None and wanted.max_visible_ms is not None and wanted.max_visible_ms < wanted.min_visible_ms:
+        raise BadFilter("max", "no time is so long and so short at once; let `max` be no less than `min`")
+    return Chosen(wanted=wanted, zone=clocks, unit=_one_of(given, "unit", UNITS, "day"), sort=_one_of(given, "sort", SORTS, "last"))
+
+
+def refuse_unknown(words: Collection[str], known: Collection[str]) -> None:
+    """Refuse words that nobody would read: who misspells one would be told of more than they asked for.
+
+    Raises:
+        BadFilter: if there is one; the error names it, and those that there are.
+    """
+    for word in words:
+        if word not in known:
+            raise BadFilter(word[:40], f"{word[:40]!r} is no word of this question; it takes {', '.join(known)}")
 
 
 def read_span(field: str, word: str) -> int:
@@ -107,7 +135,7 @@ def read_instant(field: str, word: str, zone: ZoneInfo, *, days: int = 0) -> int
         if _DATE.match(word):
             at = day_begins_at(date.fromisoformat(word) + timedelta(days=days), zone)
         else:
-            moment = datetime.fromisoformat(word)
+            moment = datetime.fromisoformat(word if "T" in word else "")
             at = at_of(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError) as error:
         raise BadFilter(field, f"{word[:40]!r} is no date; write 2026-11-30, or an instant such as 2026-11-30T12:00:00Z") from error
@@ -146,8 +174,16 @@ def _truth(given: Mapping[str, str], field: str) -> bool | None:
     return None if word is None else word == "true"
 
 
-def _limit(given: Mapping[str, str], longest: int, limit: int) -> int:
-    word = given.get("limit", str(limit))
-    if not _NUMBER.match(word) or not 1 <= int(word) <= longest:
-        raise BadFilter("limit", f"limit must be a whole number from 1 to {longest}")
+def _one_of(given: Mapping[str, str], field: str, known: tuple[One, ...], default: One) -> One:
+    word = given.get(field, default)
+    for one in known:
+        if one == word:
+            return one
+    raise BadFilter(field, f"{str(word)[:40]!r} is none of {', '.join(map(str, known))}")
+
+
+def _limit(given: Mapping[str, str]) -> int:
+    word = given.get("limit", "50")
+    if not _NUMBER.match(word) or not 1 <= int(word) <= LONGEST_LIST:
+        raise BadFilter("limit", f"limit must be a whole number from 1 to {LONGEST_LIST}")
     return int(word)

@@ -31,7 +31,7 @@ def leading(parts: Sequence[People], sort: str, wanted: VisitFilter) -> list[tup
         values[at] = np.maximum(values[at], column) if sort == "last" else values[at] + column
         visits[at] += people.visits
     is_asked = np.zeros(len(everybody), np.bool_)
-    is_asked[_first(values, np.flatnonzero(visits), wanted)] = True  # a summary names those, too, who do not count
+    is_asked[_first(values, np.flatnonzero(visits), wanted, sort)] = True  # a summary names those, too, who do not count
     rows = list[tuple[int, str]]()
     for at, people in zip(places, parts, strict=True):
         new = np.flatnonzero(is_asked[at])
@@ -40,11 +40,11 @@ def leading(parts: Sequence[People], sort: str, wanted: VisitFilter) -> list[tup
     return rows
 
 
-def _first(values: Numbers, those: Numbers, wanted: VisitFilter) -> Numbers:
+def _first(values: Numbers, those: Numbers, wanted: VisitFilter, sort: str) -> Numbers:
     """Choose those with the highest values; of some that are equal all, for only their names tell which is first."""
     many = max(1, wanted.limit)  # who asks for none is told none of them later
     if wanted.before is not None:
-        last, _ = read_named_cursor(wanted.before)
+        last, _ = read_named_cursor(wanted.before, sort)
         those = those[values[those] <= last]
         many += int(np.count_nonzero(values[those] == last))
     if many >= len(those):

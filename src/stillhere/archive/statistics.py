@@ -94,7 +94,7 @@ class PageTotals(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cursor(self) -> str:
         """Where a list of pages goes on after this one."""
-        return named_cursor(self.visible.sum, self.page)
+        return named_cursor(self.visible.sum, self.page, "pages")
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -285,6 +285,19 @@ def simultaneous(stays: Iterable[Stay], *, most: int = MOST_POINTS) -> Crowd:
         points=[Point(at=at, visitors=count) for at, count in _thinned(steps, most)],
         peak=None if peak is None else Point(at=peak[0], visitors=peak[1]),
     )
+
+
+def until(now: int, crowd: Crowd) -> Crowd:
+    """End a curve now: of later nothing is known, and who is here is here until now.
+
+    Args:
+        now: milliseconds since 1970.
+        crowd: in which visits that go on end now.
+    """
+    points = [point for point in crowd.points if point.at <= now]
+    if points and points[-1].visitors and points[-1].at < now:
+        points.append(Point(at=now, visitors=points[-1].visitors))
+    return Crowd(points=points, peak=crowd.peak)
 
 
 def _steps(edges: list[int]) -> list[tuple[int, int]]:

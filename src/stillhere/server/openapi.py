@@ -43,34 +43,15 @@ class Problem(msgspec.Struct):
     maxAgeMs: int | msgspec.UnsetType = msgspec.UNSET  # noqa: N815  # as above
 
 
-class Visitor(msgspec.Struct, rename="camel"):
-    """All visits of one visitor, added up.
-
-    Attributes:
-        visitor: who.
-        visits: how many.
-        open_ms, visible_ms, active_ms: sums over the visits.
-        first_at, last_at: start of the first and end of the last, ISO 8601.
-    """
-
-    visitor: str
-    visits: int
-    open_ms: int
-    visible_ms: int
-    active_ms: int
-    first_at: str
-    last_at: str
-
-
 def openapi(http: HttpConfig) -> dict[str, Any]:
     """Describe the routes.
 
     Args:
         http: how the session routes are offered.
     """
-    records = [Message, Answer, ExplainedAnswer, Problem, Visitor, Listed, Revoking]
+    records = [Message, Answer, ExplainedAnswer, Problem, Listed, Revoking]
     schemas, components = msgspec.json.schema_components(records, ref_template="#/components/schemas/{name}")
-    message, answer, explained, problem, visitor, own, revoking = schemas
+    message, answer, explained, problem, own, revoking = schemas
     prefix = http.prefix
     over = problem_body("The session is over, finally; `reason` says why.", problem)
     told = {"200": json_body("How the session stands.", answer), "401": over}
@@ -174,7 +155,7 @@ def openapi(http: HttpConfig) -> dict[str, Any]:
                 | {"parameters": [in_path("name")]}
             },
             "/gate": {"post": operation("enter", "Pass the gate with an e-mail address", _GATE, body=_FORM, headers=True)},
-            **operator_paths(problem, visitor),
+            **operator_paths(problem),
             **admin_paths(),
             **mirror_paths(),
             "/healthz": {"get": operation("alive", "The process is up", {"200": typed("ok", "text/plain")})},

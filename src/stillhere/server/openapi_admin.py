@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from stillhere.archive.archive import VisitorSort
 from stillhere.archive.export import FORMS
-from stillhere.archive.filters import LONGEST_LIST
+from stillhere.archive.filters import LONGEST_LIST, SORTS
 from stillhere.archive.zones import UNITS
 from stillhere.server.describing import PROBLEM, for_operators, in_path, json_body, object_of, own_headers, problem_body
 from stillhere.server.querying.asking import TABLES
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _PERHAPS: Final[dict[str, Any]] = {"type": ["string", "null"]}
 _COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
-_WRONG: Final = problem_body("A parameter cannot be used; `field` names it.", PROBLEM)
+_TRUE: Final[dict[str, Any]] = {"const": True}
+_WRONG: Final = problem_body("A parameter cannot be used, or is not known; `field` names it.", PROBLEM)
 
 FILTER: Final[dict[str, dict[str, Any]]] = {
     "visitor": {**_TEXT, "description": "Only this visitor's visits."},
@@ -44,8 +44,8 @@ PAGING: Final[dict[str, dict[str, Any]]] = {
 
 def admin_paths() -> dict[str, Any]:
     """Describe the questions, without those that the document has already."""
-    sort = {"sort": {"type": "string", "enum": list(get_args(VisitorSort))}}
-    unit = {"unit": {"type": "string", "enum": list(UNITS)}}
+    sort = {"sort": {"type": "string", "enum": list(SORTS), "description": "Of visitors."}}
+    unit = {"unit": {"type": "string", "enum": list(UNITS), "description": "Of buckets."}}
     return {
         "/admin/api/visits": _get("visits", "Visits, newest first", FILTER | PAGING),
         "/admin/api/visits/{id}/exclude": _post(
@@ -57,7 +57,7 @@ def admin_paths() -> dict[str, Any]:
         "/admin/api/durations": _get("durations", "Visits by their visible time", FILTER),
         "/admin/api/simultaneous": _get("simultaneous", "How many visitors were there at once", FILTER),
         "/admin/api/totals": _get("totals", "Visits, added up", FILTER),
-        "/admin/api/export/{name}.{form}": _export(),
+        "/admin/api/export/{name}.{form}": _export(FILTER | sort | unit),
         "/admin/api/subjects/erase": _post("erase", "End a person's sessions and delete all that is kept of them", {"subject": str}),
         "/admin/api/subjects/export": _get(
             "exportPerson", "All that is kept of a person", {"subject": {**_TEXT, "minLength": 1}}, needed=("subject",), role="operator"
@@ -70,7 +70,7 @@ def mirror_paths() -> dict[str, Any]:
     state = object_of(
         name=_TEXT,
         kind=_TEXT,
-        state={"enum": ["well", "behind", "away", "refused", "off"]},
+        state={"enum": ["well", "behind", "away", "refused", "off", "asleep"]},
         pending=_COUNT,
         sent=_COUNT,
         dead=_COUNT,
@@ -93,6 +93,7 @@ def mirror_paths() -> dict[str, Any]:
             )
         },
         f"{place}/wake": _to_mirror("wakeMirror", "Try a mirror again now", "woken", "name"),
+        f"{place}/retry": _to_mirror("retryMirror", "Try a mirror and all its dead letters again now", "retried", "name", told=_COUNT),
         f"{place}/dead/{{id}}/retry": _to_mirror("retryLetter", "Try a dead letter again", "retried", "name", "id"),
         f"{place}/dead/{{id}}/drop": _to_mirror("dropLetter", "Give a dead letter up", "dropped", "name", "id"),
     }
@@ -102,9 +103,9 @@ def _listed(**kinds: dict[str, Any]) -> dict[str, Any]:
     return object_of(**{name: {"type": "array", "items": kind} for name, kind in kinds.items()})
 
 
-def _to_mirror(name: str, summary: str, done: str, *paths: str) -> dict[str, Any]:
+def _to_mirror(name: str, summary: str, done: str, *paths: str, told: dict[str, Any] = _TRUE) -> dict[str, Any]:
     answers = {
-        "200": json_body("Done.", object_of(**{done: {"const": True}})),
+        "200": json_body("Done.", object_of(**{done: told})),
         "404": problem_body("There is no such mirror, or nothing of that name to be tried.", PROBLEM),
     }
     parameters = [*(in_path(path) for path in paths), *own_headers()]
@@ -138,7 +139,7 @@ def _post(name: str, summary: str, members: Mapping[str, type], *paths: str) -> 
     return {"post": for_operators(name, summary, answers, parameters=parameters, body=body, role="operator")}
 
 
-def _export() -> dict[str, Any]:
+def _export(asked: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": list(known)}}
         for name, known in (("name", TABLES), ("form", FORMS))
@@ -152,4 +153,4 @@ def _export() -> dict[str, Any]:
         "422": _WRONG,
         "501": problem_body("It needs stillhere[parquet].", PROBLEM),
     }
-    return {"get": for_operators("export", "A table as a file", answers, parameters=[*path, *_parameters(FILTER)])}
+    return {"get": for_operators("export", "A table as a file", answers, parameters=[*path, *_parameters(asked)])}

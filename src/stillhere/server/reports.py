@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -14,15 +16,24 @@ from stillhere.core.lists import read_list
 from stillhere.core.rules import deadline
 from stillhere.errors import StillhereError, StoreError
 from stillhere.manager import SessionManager
+from stillhere.server.writing import put
 from stillhere.words import instant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stillhere.core.records import Session
     from stillhere.server.settings import Settings
 
 
 EVERYBODY: Final = 1_000_000
 """The command line shows all there are; this only keeps a mistake from filling the memory."""
+
+_GAP: Final = 2
+"""Blanks between columns."""
+
+_NARROW: Final = 20
+"""The first column becomes no narrower. Where even that is too much, the terminal breaks lines."""
 
 
 async def list_sessions(settings: Settings, *, subject: str | None, as_json: bool) -> None:
@@ -31,13 +42,11 @@ async def list_sessions(settings: Settings, *, subject: str | None, as_json: boo
         found = await manager.list(subject, limit=EVERYBODY)
     if as_json:
         body = [_exported_session(session) for session in found]
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
+        put(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
         return
-    table = Table("handle", "subject", "began", "last seen", "last active", "ends unless active", box=None, pad_edge=False)
-    for session in found:
-        instants = (session.created_at, session.last_seen_at, session.last_active_at, deadline(session))
-        table.add_row(session.handle, session.subject, *(short(at) for at in instants))
-    show(table, empty="Nobody is signed in.", rows=len(found))
+    instants = [(one.created_at, one.last_seen_at, one.last_active_at, deadline(one)) for one in found]
+    rows = [(one.handle, one.subject, *map(short, at)) for one, at in zip(found, instants, strict=True)]
+    show(("handle", "subject", "began", "last seen", "last active", "ends unless active"), rows, empty="Nobody is signed in.")
 
 
 async def end_sessions(settings: Settings, *, handle: str | None, subject: str | None) -> None:
@@ -93,9 +102,44 @@ def console() -> Console:
     return Console(markup=False, highlight=False)
 
 
-def show(table: Table, *, empty: str, rows: int) -> None:
-    """Write a table, or a sentence if it is empty."""
-    console().print(table if rows else empty)
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, title: str | None = None) -> None:
+    """Write a table, or a sentence if it is empty. No character is left out: in a narrow window cells go on in a line below.
+
+    Args:
+        columns: what they are called; those whose name begins with `>` hold numbers. The first is the last to become narrower.
+        rows: their cells.
+        empty: the sentence.
+        title: stands above.
+    """
+    if not rows:
+        put(f"{empty}\n")
+        return
+    out = console()
+    names = [column.lstrip(">") for column in columns]
+    cells = [[name, *column] for name, column in zip(names, zip(*rows, strict=True), strict=True)]
+    # Where nobody watches, a program reads, and wants a row in a line.
+    widths = _widths(cells, out.width if sys.stdout.isatty() else None)
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for column, name, width in zip(columns, names, widths, strict=True):
+        table.add_column(name, justify="right" if column.startswith(">") else "left", width=width, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    wide = sum(widths) + _GAP * len(widths)
+    Console(file=text, force_terminal=out.is_terminal, width=wide, markup=False, highlight=False).print(table)
+    put(text.getvalue())
+
+
+def _widths(cells: list[list[str]], most: int | None) -> list[int]:
+    """Tell how wide columns are: as their widest cells, or so that all fit. The first gives way last, others as far as words do."""
+    widths = [max(cell_len(cell) for cell in column) for column in cells]
+    excess = 0 if most is None else sum(widths) + _GAP * (len(widths) - 1) - most
+    for n in (*range(1, len(widths)), 0):
+        least = max((cell_len(word) for cell in cells[n] for word in cell.split()), default=0) if n else _NARROW
+        less = max(0, min(excess, widths[n] - least))
+        widths[n] -= less
+        excess -= less
+    return widths
 
 
 def short(at: int) -> str:

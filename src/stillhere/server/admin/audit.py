@@ -11,9 +11,10 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from stillhere.archive.audit import AuditEntry, read_audit_cursor
+from stillhere.archive.filters import refuse_unknown
 from stillhere.core.ids import write_handle
 from stillhere.core.policy import days
-from stillhere.errors import BadCursor, StoreError
+from stillhere.errors import BadCursor, BadFilter, StoreError
 from stillhere.http.limits import RateLimit
 from stillhere.http.problems import problem
 from stillhere.server.admin.answers import carried, json_answer
@@ -142,9 +143,12 @@ class Audit:
     async def show(self, request: Request) -> Response:
         """Answer `GET audit`."""
         try:
+            refuse_unknown(request.query_params, ("before",))
             found, following = await self.entries(before=request.query_params.get("before") or None)
         except BadCursor as error:
             return carried(problem(422, f"{error}.", members={"field": "before"}))
+        except BadFilter as error:
+            return carried(problem(422, f"{error}.", members={"field": error.field}))
         return json_answer({"entries": [shown(entry) for entry in found], "next": following})
 
 

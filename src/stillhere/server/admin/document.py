@@ -10,14 +10,13 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _PERHAPS: dict[str, Any] = {"type": ["string", "null"]}
 
 
-def operator_paths(problem: dict[str, Any], visitor: dict[str, Any]) -> dict[str, Any]:
+def operator_paths(problem: dict[str, Any]) -> dict[str, Any]:
     """Describe the dashboard's routes.
 
     Args:
         problem: schema of a problem.
-        visitor: schema of a visitor's totals.
     """
-    return {**_live(problem), **_visits(problem, visitor), **_operating(problem)}
+    return {**_live(problem), **_visits(problem), **_operating(problem)}
 
 
 def _live(problem: dict[str, Any]) -> dict[str, Any]:
@@ -40,30 +39,14 @@ def _live(problem: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _visits(problem: dict[str, Any], visitor: dict[str, Any]) -> dict[str, Any]:
-    wrong = _wrong(problem)
+def _visits(problem: dict[str, Any]) -> dict[str, Any]:
     return {
-        "/admin/api/visits": {
-            "get": for_operators(
-                "visits",
-                "Visits, newest first",
-                {"200": json_body("A page of visits.", {"type": "object"}), "422": wrong},
-                parameters=[in_query("visitor"), in_query("before"), in_query("limit", {"type": "integer", "minimum": 1, "maximum": 200})],
-            ),
-        },
         "/admin/api/visits/{id}": {
             "get": for_operators(
                 "visit",
                 "One visit and its views",
                 {"200": json_body("The visit.", {"type": "object"}), "404": problem_body("No such visit.", problem)},
                 parameters=[in_path("id")],
-            ),
-        },
-        "/admin/api/visitors": {
-            "get": for_operators(
-                "visitors",
-                "Totals of every visitor",
-                {"200": json_body("Totals.", object_of(visitors={"type": "array", "items": visitor}))},
             ),
         },
     }

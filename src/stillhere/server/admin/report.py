@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import msgspec
-from rich.table import Table
 
 from stillhere.server.admin.audit import Audit, clean, shown
-from stillhere.server.reports import console, open_manager
+from stillhere.server.reports import open_manager, show
+from stillhere.server.writing import put
 
 if TYPE_CHECKING:
     from stillhere.archive.audit import AuditEntry
@@ -29,7 +28,7 @@ async def list_audit(settings: Settings, *, limit: int, as_json: bool) -> None:
         assert manager.archive is not None  # noqa: S101  # a manager made from a URL has one; this tells the type checker
         entries, _ = await Audit(manager.archive.audit, manager.clock).entries(limit=limit)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"entries": [shown(entry) for entry in entries]})).decode() + "\n")
+        put(msgspec.json.format(msgspec.json.encode({"entries": [shown(entry) for entry in entries]})).decode() + "\n")
     else:
         _show(entries)
 
@@ -42,7 +41,5 @@ def _words(entry: AuditEntry) -> str | None:
 
 
 def _show(entries: list[AuditEntry]) -> None:
-    table = Table("at (UTC)", "operator", "action", "target", "detail", box=None, pad_edge=False)
-    for entry in entries:
-        table.add_row(*(str(value or "") for value in (shown(entry) | {"detail": _words(entry)}).values()))
-    console().print(table if entries else "Operators did nothing yet.")
+    rows = [[str(value or "") for value in (shown(entry) | {"detail": _words(entry)}).values()] for entry in entries]
+    show(("at (UTC)", "operator", "action", "target", "detail"), rows, empty="Operators did nothing yet.")

@@ -6,10 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from stillhere.archive.export import PAGES, VIEWS, VISITORS, VISITS, Table, csv_of, json_lines, together
-from stillhere.archive.filters import read_filter
+from stillhere.archive.export import (
+    BUCKETS,
+    DURATIONS,
+    PAGES,
+    SIMULTANEOUS,
+    TOTALS,
+    VIEWS,
+    VISITORS,
+    VISITS,
+    Table,
+    csv_of,
+    json_lines,
+    together,
+)
+from stillhere.archive.filters import FILTER, PAGING, read_filter
 from stillhere.archive.parquet import load, parquet_of
 from stillhere.errors import BadFilter
+from stillhere.server.querying.rows import kept_row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,7 +36,10 @@ if TYPE_CHECKING:
 EVERYBODY = 10_000_000
 """Visitors or pages of an export: all there are."""
 
-TABLES: dict[str, Table[Any]] = {table.name: table for table in (VISITS, VIEWS, VISITORS, PAGES)}
+TABLES: dict[str, Table[Any]] = {table.name: table for table in (VISITS, VIEWS, VISITORS, PAGES, BUCKETS, DURATIONS, SIMULTANEOUS, TOTALS)}
+
+MORE: dict[str, str] = {VISITORS.name: "sort", BUCKETS.name: "unit"}
+"""The word that a table takes besides the filter."""
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",
@@ -46,9 +63,19 @@ class Asking:
         self.archive = archive
         self._zone = zone
 
-    def read(self, words: Mapping[str, str], *, longest: int = 200, limit: int = 50) -> Chosen:
-        """Read a filter; see `archive.filters.read_filter`."""
-        return read_filter(words, zone=self._zone, longest=longest, limit=limit)
+    def read(self, name: str, words: Mapping[str, str], *, in_pages: bool = False) -> Chosen:
+        """Read what is asked of a table; see `archive.filters.read_filter`.
+
+        Args:
+            name: of the table.
+            words: the filter, and `sort` or `unit` where it takes them.
+            in_pages: whether it may be asked for piece by piece.
+
+        Raises:
+            BadFilter: if a word cannot be read, or is not known.
+        """
+        more = (MORE[name],) if name in MORE else ()
+        return read_filter(words, known=(*FILTER, *more, *(PAGING if in_pages else ())), zone=self._zone)
 
     @property
     def when(self) -> dict[str, int]:
@@ -63,21 +90,30 @@ class Asking:
 
     def rows(self, name: str, chosen: Chosen) -> AsyncIterator[Any]:
         """Go through the rows of a table, as many as there are."""
-        wanted = replace(chosen.wanted, limit=EVERYBODY)
         if name == VISITS.name:
-            return self.archive.all_visits(wanted, **self.when)
+            return self.archive.all_visits(chosen.wanted, **self.when)
         if name == VIEWS.name:
-            return self.archive.all_views(wanted, **self.when)
-        return self._totals(name, wanted)
+            return self.archive.all_views(chosen.wanted, **self.when)
+        return self._added_up(name, chosen)
 
-    async def _totals(self, name: str, wanted: Any) -> AsyncIterator[Any]:  # noqa: ANN401  # the rows of a table that is chosen at run time
-        found: Sequence[Any]
-        if name == VISITORS.name:
-            found = await self.archive.visitors(wanted, sort="last", **self.when)
-        else:
-            found = await self.archive.pages(wanted, **self.when)
-        for row in found:
+    async def _added_up(self, name: str, chosen: Chosen) -> AsyncIterator[Any]:
+        for row in await self.added_up(name, chosen):
             yield row
+
+    async def added_up(self, name: str, chosen: Chosen) -> Sequence[Any]:
+        """Read a table whose first row is known once all visits are added up: all there is of it."""
+        archive, wanted, when = self.archive, replace(chosen.wanted, limit=EVERYBODY), self.when
+        if name == VISITORS.name:
+            return await archive.visitors(wanted, sort=chosen.sort, **when)
+        if name == PAGES.name:
+            return await archive.pages(wanted, **when)
+        if name == BUCKETS.name:
+            return await archive.buckets(wanted, chosen.unit, chosen.zone, **when)
+        if name == DURATIONS.name:
+            return await archive.durations(wanted, **when)
+        if name == SIMULTANEOUS.name:
+            return (await archive.simultaneous(wanted, **when)).points
+        return [await archive.totals(wanted, **when)]
 
     def written(self, name: str, form: str, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         """Write rows as a file, piece by piece.
@@ -97,7 +133,20 @@ class Asking:
         Raises:
             BadFilter: if nobody is named.
         """
-        if not subject or "\0" in subject:
-            raise BadFilter("subject", "say whose data: `subject` is an e-mail address or a user id")
+        _refuse_nobody(subject)
         await self.manager.end_all(subject)
         return await self.archive.erase(subject)
+
+    async def of_subject(self, subject: str) -> dict[str, object]:
+        """Tell all that is kept of a person, for that person.
+
+        Raises:
+            BadFilter: if nobody is named.
+        """
+        _refuse_nobody(subject)
+        return kept_row(subject, await self.archive.of_subject(subject), self.manager.clock())
+
+
+def _refuse_nobody(subject: str) -> None:
+    if not subject or "\0" in subject:
+        raise BadFilter("subject", "say whose data: `subject` is an e-mail address or a user id")

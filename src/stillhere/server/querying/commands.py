@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from stillhere.archive.filters import SORTS
+from stillhere.archive.zones import UNITS
+from stillhere.server.querying.asking import MORE
 from stillhere.server.querying.lists import Form, erase_subject, export_subject, list_here, list_table
 from stillhere.server.settings import Settings, load_settings
 
@@ -16,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings, those of `serve`.", envvar="STILLHERE_CONFIG")]
-StoreUrl = Annotated[str | None, typer.Option("--store", help="Where sessions are kept.  [default: as set, else sqlite:///stillhere.db]")]
-ArchiveUrl = Annotated[str | None, typer.Option("--archive", help="Where the visits of a Redis store are kept.  [default: as set]")]
+StoreUrl = Annotated[str | None, typer.Option("--store", help="Where sessions are kept; otherwise as set, else sqlite:///stillhere.db.")]
+ArchiveUrl = Annotated[str | None, typer.Option("--archive", help="Where the visits of a Redis store are kept; otherwise as set.")]
 Subject = Annotated[str, typer.Option("--subject", help="Whose: an e-mail address or a user id.")]
-Output = Annotated[Path | None, typer.Option("--output", help="File to write to.  [default: standard output]")]
+Output = Annotated[Path | None, typer.Option("--output", help="File to write to; otherwise standard output.")]
 
 WORDS: Final = {
     "visitor": "Only this visitor's.",
@@ -35,6 +38,9 @@ WORDS: Final = {
 }
 """The filter; `archive.filters` reads it."""
 
+_OWN: Final = {"sort": f"By what: {', '.join(SORTS)}.", "unit": f"How long buckets are: {', '.join(UNITS)}; days, unless it is said."}
+"""What one table alone takes."""
+
 FORMS: Final[dict[Form, str]] = {
     "json": "Write JSON.",
     "csv": "Write CSV.",
@@ -46,8 +52,13 @@ FORMS: Final[dict[Form, str]] = {
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(_listing("visits", "List visits, newest first, and each visitor's totals."))
+    app.command()(_listing("views", "List what was viewed in each visit, the newest visit first."))
     app.command()(_listing("visitors", "List visitors with their totals, the most recent first."))
     app.command()(_listing("pages", "List pages, the one with the most visible time first."))
+    app.command()(_listing("totals", "Add visits up."))
+    app.command()(_listing("buckets", "Add visits up by hour, day, week or month."))
+    app.command()(_listing("durations", "Count visits by their visible time."))
+    app.command()(_listing("simultaneous", "Tell how many visitors were there at once, over time."))
     app.command()(here)
     app.command()(export)
     app.command()(erase)
@@ -60,30 +71,39 @@ def _listing(name: str, sentence: str) -> Callable[..., None]:
         store: str | None, archive: str | None, config: Path | None, output: Path | None, limit: int | None, **flags: str | None
     ) -> None:
         forms = [form for form in FORMS if flags.pop(f"as_{form}")]
-        if len(forms) > 1:
-            raise typer.BadParameter(f"give one of {', '.join(f'--{form}' for form in forms)}")
+        form = _form_of(forms, output)
         words = {word.rstrip("_"): said for word, said in flags.items() if said is not None}
-        if limit is not None:
-            words["limit"] = str(limit)
-        form: Form = forms[0] if forms else "table"
-        asyncio.run(list_table(settings_of(store, archive, config), name, words, form=form, output=output))
+        asyncio.run(list_table(settings_of(store, archive, config), name, words, form=form, output=output, limit=limit))
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter(f"{word}_", keyword, default=None, annotation=Annotated[str | None, typer.Option(f"--{word}", help=said)])
-        for word, said in WORDS.items()
+        for word, said in (WORDS | ({MORE[name]: _OWN[MORE[name]]} if name in MORE else {})).items()
     ]
     parameters += [
         inspect.Parameter(f"as_{form}", keyword, default=False, annotation=Annotated[bool, typer.Option(f"--{form}", help=said)])
         for form, said in FORMS.items()
     ]
-    limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.  [default: 100 on screen, all in a file]")]
+    limit = Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many rows; otherwise 100 of a table, and all of the other forms.")
+    ]
     for own, kind in (("limit", limit), ("output", Output), ("store", StoreUrl), ("archive", ArchiveUrl), ("config", ConfigFile)):
         parameters.append(inspect.Parameter(own, keyword, default=None, annotation=kind))
     verb.__name__, verb.__doc__ = name, sentence
     verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how inspect is told of it
     verb.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return verb
+
+
+def _form_of(forms: list[Form], output: Path | None) -> Form:
+    """Choose how to write: one form, and a file only for what is no table for people."""
+    if len(forms) > 1:
+        raise typer.BadParameter(f"give one of {', '.join(f'--{form}' for form in forms)}")
+    if output is not None and not forms:
+        raise typer.BadParameter(f"say what to write to {output}: add one of {', '.join(f'--{form}' for form in FORMS)}")
+    if output is None and forms == ["parquet"]:
+        raise typer.BadParameter("a Parquet file is not for a screen; say where it goes with --output FILE")
+    return forms[0] if forms else "table"
 
 
 def here(

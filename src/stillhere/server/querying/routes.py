@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
 
-from stillhere.archive.archive import VisitorSort, visitor_cursor
+from stillhere.archive.archive import visitor_cursor
 from stillhere.archive.export import FORMS
-from stillhere.archive.filters import LONGEST_LIST
-from stillhere.archive.zones import UNITS
+from stillhere.archive.filters import refuse_unknown
 from stillhere.errors import BadCursor, BadFilter, MissingExtra
 from stillhere.http.problems import problem
-from stillhere.server.admin.answers import carried, json_answer
+from stillhere.server.admin.answers import carried, download, json_answer
 from stillhere.server.admin.query import Query
 from stillhere.server.querying.asking import MEDIA, TABLES, Asking
 from stillhere.server.querying.rows import (
     bucket_row,
     crowd_row,
     full_view_row,
-    kept_row,
     page_row,
     totals_row,
     visit_row,
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from stillhere.archive.archive import Archive
     from stillhere.archive.filters import Chosen
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
     from stillhere.server.settings import Settings
 
 Body = TypeVar("Body")
-
-SORTS: Final = get_args(VisitorSort)
 
 _SEVERAL: Final = ("ended", "with")
 """Words that may be there more than once."""
@@ -100,7 +96,7 @@ class Questions:
 
     async def visits(self, request: Request) -> Response:
         """List visits, newest first."""
-        chosen = self._read(request)
+        chosen = self._read(request, "visits", in_pages=True)
         found = await self._archive.visits(chosen.wanted, **self._asking.when)
         more = found[-1].cursor if len(found) == chosen.wanted.limit else None
         return json_answer({"visits": [visit_row(visit) for visit in found], "next": more})
@@ -121,36 +117,37 @@ class Questions:
 
     async def visitors(self, request: Request) -> Response:
         """Add visits up by visitor."""
-        chosen, sort = self._read(request), _one_of(request, "sort", SORTS)
-        found = await self._archive.visitors(chosen.wanted, sort=sort, **self._asking.when)
-        more = visitor_cursor(found[-1], sort) if len(found) == chosen.wanted.limit else None
+        chosen = self._read(request, "visitors", in_pages=True)
+        found = await self._archive.visitors(chosen.wanted, sort=chosen.sort, **self._asking.when)
+        more = visitor_cursor(found[-1], chosen.sort) if len(found) == chosen.wanted.limit else None
         return json_answer({"visitors": [visitor_row(row) for row in found], "next": more})
 
     async def pages(self, request: Request) -> Response:
         """Add views up by page."""
-        chosen = self._read(request)
+        chosen = self._read(request, "pages", in_pages=True)
         found = await self._archive.pages(chosen.wanted, **self._asking.when)
         more = found[-1].cursor if len(found) == chosen.wanted.limit else None
         return json_answer({"pages": [page_row(row) for row in found], "next": more})
 
     async def buckets(self, request: Request) -> Response:
         """Add visits up by hour, day, week or month."""
-        chosen, unit = self._read(request), _one_of(request, "unit", UNITS, default="day")
-        found = await self._archive.buckets(chosen.wanted, unit, chosen.zone, **self._asking.when)
-        return json_answer({"zone": chosen.zone.key, "unit": unit, "buckets": [bucket_row(row) for row in found]})
+        chosen = self._read(request, "buckets")
+        found = await self._archive.buckets(chosen.wanted, chosen.unit, chosen.zone, **self._asking.when)
+        return json_answer({"zone": chosen.zone.key, "unit": chosen.unit, "buckets": [bucket_row(row) for row in found]})
 
     async def durations(self, request: Request) -> Response:
         """Count visits by their visible time."""
-        found = await self._archive.durations(self._read(request).wanted, **self._asking.when)
+        found = await self._archive.durations(self._read(request, "durations").wanted, **self._asking.when)
         return json_answer({"bins": msgspec.to_builtins(found)})
 
     async def simultaneous(self, request: Request) -> Response:
         """Tell how many visitors were there at once."""
-        return json_answer(crowd_row(await self._archive.simultaneous(self._read(request).wanted, **self._asking.when)))
+        chosen = self._read(request, "simultaneous")
+        return json_answer(crowd_row(await self._archive.simultaneous(chosen.wanted, **self._asking.when)))
 
     async def totals(self, request: Request) -> Response:
         """Add visits up."""
-        return json_answer(totals_row(await self._archive.totals(self._read(request).wanted, **self._asking.when)))
+        return json_answer(totals_row(await self._archive.totals(self._read(request, "totals").wanted, **self._asking.when)))
 
     async def export(self, request: Request) -> Response:
         """Send a table as a file, as many rows as there are."""
@@ -158,13 +155,11 @@ class Questions:
         if name not in TABLES or form not in FORMS:
             known = ", ".join(f"{table}.{form}" for table in TABLES for form in FORMS)
             return carried(problem(404, f"There is no such file; there are {known}."))
-        chosen = self._read(request)
+        chosen = self._read(request, name)
         count = await self._asking.count(name, chosen)
         body = self._asking.written(name, form, self._asking.rows(name, chosen))
-        headers = {"content-disposition": f'attachment; filename="{name}.{form}"', "cache-control": "private, no-store"}
-        if count is not None:
-            headers["stillhere-rows"] = str(count)
-        return StreamingResponse(body, media_type=MEDIA[form], headers=headers)
+        headers = None if count is None else {"stillhere-rows": str(count)}
+        return await download(body, f"{name}.{form}", MEDIA[form], headers)
 
     async def erase(self, request: Request) -> Response:
         """Delete all that is kept of a person."""
@@ -173,28 +168,19 @@ class Questions:
 
     async def of_subject(self, request: Request) -> Response:
         """Send all that is kept of a person."""
-        subject = request.query_params.get("subject", "")
-        if not subject or "\0" in subject:
-            raise BadFilter("subject", "say whose data: `subject` is an e-mail address or a user id")
-        answer = json_answer(kept_row(subject, await self._archive.of_subject(subject), self._asking.manager.clock()))
+        refuse_unknown(request.query_params, ("subject",))
+        answer = json_answer(await self._asking.of_subject(request.query_params.get("subject", "")))
         answer.headers["content-disposition"] = 'attachment; filename="person.json"'
         return answer
 
-    def _read(self, request: Request) -> Chosen:
-        return self._asking.read(words_of(request), longest=LONGEST_LIST)
+    def _read(self, request: Request, name: str, *, in_pages: bool = False) -> Chosen:
+        return self._asking.read(name, words_of(request), in_pages=in_pages)
 
 
 def words_of(request: Request) -> Mapping[str, str]:
     """Read the words of a query; those that may be there several times are put together."""
     asked = request.query_params
     return {name: ",".join(asked.getlist(name)) if name in _SEVERAL else asked[name] for name in asked}
-
-
-def _one_of(request: Request, field: str, known: tuple[Any, ...], *, default: str | None = None) -> Any:  # noqa: ANN401  # one of several literals
-    word = request.query_params.get(field) or default or known[0]
-    if word not in known:
-        raise BadFilter(field, f"{word[:40]!r} is none of {', '.join(known)}")
-    return word
 
 
 async def _body(request: Request, kind: type[Body]) -> Body:
