@@ -48,12 +48,25 @@ async def test_what_a_late_message_held_back_is_told(kept: Kept) -> None:
     store, archive = kept
     await store.create(session_of("a"))
     await say(store, "a", 0, tab="t")
-    await say(store, "a", 7_000, visible=5_000, tab="t")
-    await say(store, "a", 10_000, visible=10_000, tab="t")
+    await say(store, "a", 5_000, view="next", tab="t")
+    await say(store, "a", 7_000, visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    await say(store, "a", 10_000, view="next", visible=5_000, tab="t")
     assert (await one(archive, "handle-a.1", 10_000)).visible_ms == 8_000
-    assert await missing(archive, 10_000) == {"handle-a.1": 2_000 + 5_000}
-    await say(store, "a", 11_000, visible=11_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    assert await missing(archive, 10_000) == {"handle-a.1": 2_000 + 10_000}
+    await say(store, "a", 11_000, view="next", visible=6_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
     assert await missing(archive, 11_000) == {"handle-a.1": 11_000 - 9_000}
+
+
+async def test_what_held_back_less_than_a_second_is_not_told(kept: Kept) -> None:
+    """Visible time is exact to a second: what messages take on their way is no uncertainty worth a word."""
+    store, archive = kept
+    await store.create(session_of("a"))
+    await say(store, "a", 0, tab="t")
+    await say(store, "a", 5_000, view="next", tab="t")
+    await say(store, "a", 5_999, visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    await say(store, "a", 10_000, view="next", visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    assert (await one(archive, "handle-a.1", 10_000)).visible_ms == 10_000 - 999
+    assert await missing(archive, 10_000) == {"handle-a.1": 0}
 
 
 async def test_tabs_side_by_side_hold_nothing_back(kept: Kept) -> None:

@@ -88,6 +88,7 @@ def test_a_visits_visible_time_never_exceeds_its_open_span(history: list[Moment]
         for visit in world.visits:
             assert 0 <= visit.active_ms <= visit.visible_ms <= visit.last_seen_at - visit.started_at
             assert START <= visit.started_at <= visit.covered_until_at
+            assert visit.uncounted_from_at <= visit.uncounted_until_at <= visit.covered_until_at
             assert visit.last_seen_at <= world.latest
 
 

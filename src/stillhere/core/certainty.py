@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stillhere.core.records import Session, View, Visit
+
+EXACT_MS: Final = 1_000
+"""Visible time is exact to a second: what is held back of it for less is what messages take on their way."""
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -48,10 +51,10 @@ def _watched(views: Sequence[View]) -> Watched:
 def uncertain_ms(visit: Visit, *, session: Session, seen: Watched | None, beat_interval: int, ramp: Sequence[int], now: int) -> int:
     """Tell how much visible time of a visit may be missing at most.
 
-    What one tab was visible for longer than the visit was is missing: a late message holds back what the next one could tell. Beside that
-    nothing is, once last words said the totals, or while no page is on screen. Otherwise it is the visible time until the next beat would
-    have been due: whoever stayed for longer would have said so. It holds for a beat that gets through; a page that saves data or battery
-    beats half as often, and one that is offline says later what it missed.
+    What one tab was visible for longer than the visit was is missing, from a second on: a late message holds back what the next one could
+    tell. Beside that nothing is, once last words said the totals, or while no page is on screen. Otherwise it is the visible time until the
+    next beat would have been due: whoever stayed for longer would have said so. It holds for a beat that gets through; a page that saves
+    data or battery beats half as often, and one that is offline says later what it missed.
 
     Args:
         visit: the visit.
@@ -63,7 +66,9 @@ def uncertain_ms(visit: Visit, *, session: Session, seen: Watched | None, beat_i
     """
     if seen is None:
         return 0
-    held_back_ms = max(0, min(seen.longest_ms, visit.last_seen_at - visit.started_at) - visit.visible_ms)
+    held_back_ms = min(seen.longest_ms, visit.last_seen_at - visit.started_at) - visit.visible_ms
+    if held_back_ms < EXACT_MS:
+        held_back_ms = 0
     if visit.left_at is not None or seen.least_ms is None or seen.most_ms is None:
         return held_back_ms
     over = ending(session, now=now)

@@ -115,6 +115,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         started_at: when it began.
         last_seen_at: the rolling end: up to when somebody was there.
         covered_until_at: up to when visible time has been counted, so that two tabs never count the same moment.
+        uncounted_from_at, uncounted_until_at: the last span before that which no tab was counted for; who tells late that it was
+            on screen then fills it. Equal if there is none.
         visible_ms: how long any of its pages was on screen: the union over its tabs.
         active_ms: how long somebody was active in any of them.
         left_at: when the last word of a tab arrived and nothing after it; None while somebody is there.
@@ -126,6 +128,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     started_at: int
     last_seen_at: int
     covered_until_at: int
+    uncounted_from_at: int = 0
+    uncounted_until_at: int = 0
     visible_ms: int = 0
     active_ms: int = 0
     left_at: int | None = None

@@ -23,7 +23,6 @@ import json
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from stillhere.core.policy import BeatsExtend, Policy
@@ -39,6 +38,9 @@ _CHECK, _EXTEND, _LEAVE = Kind.CHECK, Kind.EXTEND, Kind.LEAVE
 
 LONGEST_SUBJECT: Final = 2_000
 """Bytes of a subject; an e-mail address has at most 254 (RFC 5321), and a database's index an end."""
+
+UNCOUNTED_MS: Final = 1_000
+"""A span of a visit that nobody was counted for is remembered if it is at least so long; the stores' statements have it, too."""
 
 UNNUMBERED: Final = -1
 """`seq` of a view that has had no numbered message yet."""
@@ -222,9 +224,7 @@ def apply_claim(
     if view is None or visit is None:
         return session, view, visit
     grown = _grown(view, claim, horizon)
-    visible_ms, active_ms = grown.visible_ms - view.visible_ms, grown.active_ms - view.active_ms
-    growth = Growth(visible_ms=visible_ms, active_ms=active_ms, is_latest=_is_latest(view, claim))
-    return session, grown, _visited(visit, claim, growth, over=over, horizon=horizon)
+    return session, grown, _visited(visit, claim, view, grown, over=over, horizon=horizon)
 
 
 def is_id_of(id_hash: str, session: Session) -> bool:
@@ -310,35 +310,54 @@ def _grown(view: View, claim: Claim, horizon: int) -> View:
     )
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """By how much a message raised a view's totals, and whether it is the latest word on that view."""
-
-    visible_ms: int = 0
-    active_ms: int = 0
-    is_latest: bool = True
-
-
 def _is_latest(view: View, claim: Claim) -> bool:
     """Neither repeated nor overtaken by a later message of its view."""
     return claim.seq is None or claim.seq > view.seq
 
 
-def _visited(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int) -> Visit:
-    credit = max(0, min(growth.visible_ms, horizon - visit.covered_until_at))
-    visible_ms = visit.visible_ms + credit
-    until = _present_until(visit, claim, growth, over=over, horizon=horizon, credit=credit)
-    left_at = visit.left_at
-    if claim.leaves and growth.is_latest:
+def _visited(visit: Visit, claim: Claim, view: View, grown: View, *, over: Ending | None, horizon: int) -> Visit:
+    newest = _is_latest(view, claim)
+    least_ms = 0 if over is not None else min(grown.visible_ms, horizon - visit.started_at)
+    counted = visit if grown.visible_ms == view.visible_ms else _counted(visit, view, grown, least_ms=least_ms, horizon=horizon)
+    credit = counted.visible_ms - visit.visible_ms
+    last_seen_at, left_at = visit.last_seen_at, visit.left_at
+    if over is not None:
+        # Words after the end say how long the page was read, not that somebody was there at the end.
+        last_seen_at = min(max(last_seen_at, counted.covered_until_at), last_seen_at + credit)
+    elif (claim.on_screen and newest) or counted is not visit:
+        last_seen_at = max(last_seen_at, horizon)
+    if claim.leaves and newest:
         left_at = max(visit.last_seen_at, horizon)
-    elif claim.on_screen and growth.is_latest and over is None:
+    elif claim.on_screen and newest and over is None:
         left_at = None
+    active_ms = min(visit.active_ms + grown.active_ms - view.active_ms, counted.visible_ms)
+    return replace(counted, last_seen_at=last_seen_at, active_ms=active_ms, left_at=left_at)
+
+
+def _counted(visit: Visit, view: View, grown: View, *, least_ms: int, horizon: int) -> Visit:
+    """Count by how much a view grew as the span before the horizon, as far as no tab was counted for it yet: the union over tabs.
+
+    What was passed over can still be filled, as far back as the view has not told of; of such spans only the latest is known, and none
+    shorter than a second, which is but how long messages travel. A visit is no shorter than any of its views (`least_ms`): what that adds
+    was held back by a late message, and lies where something seemed to be passed over.
+    """
+    covered_at, from_at, until_at = visit.covered_until_at, visit.uncounted_from_at, visit.uncounted_until_at
+    begun_at = horizon - (grown.visible_ms - view.visible_ms)
+    fills_at = max(begun_at, view.last_seen_at, from_at)
+    filled_ms = max(0, min(until_at, horizon) - fills_at)
+    visible_ms = visit.visible_ms + filled_ms + max(0, horizon - max(covered_at, begun_at))
+    if begun_at - covered_at >= UNCOUNTED_MS:
+        from_at, until_at = covered_at, begun_at
+    elif filled_ms > 0 and horizon < until_at:
+        from_at = horizon
+    elif filled_ms > 0:
+        until_at = fills_at
     return replace(
         visit,
-        last_seen_at=until,
-        covered_until_at=max(visit.covered_until_at, horizon) if growth.visible_ms > 0 else visit.covered_until_at,
-        visible_ms=visible_ms,
-        active_ms=min(visit.active_ms + growth.active_ms, visible_ms),
-        left_at=left_at,
+        covered_until_at=max(covered_at, horizon),
+        uncounted_from_at=from_at,
+        uncounted_until_at=max(from_at, until_at - max(0, least_ms - visible_ms)),
+        visible_ms=max(visible_ms, least_ms),
     )
 
 
@@ -349,15 +368,6 @@ def _attended(visit: Visit, claim: Claim, *, touch_interval: int, horizon: int) 
     latest = max(visit.last_seen_at, horizon)
     left_at = latest if claim.leaves else None if claim.on_screen else visit.left_at
     return replace(visit, last_seen_at=latest if claim.on_screen else visit.last_seen_at, left_at=left_at)
-
-
-def _present_until(visit: Visit, claim: Claim, growth: Growth, *, over: Ending | None, horizon: int, credit: int) -> int:
-    if over is not None:
-        # Words after the end say how long the page was read, not that somebody was there at the end.
-        return min(max(visit.last_seen_at, horizon), visit.last_seen_at + credit)
-    if (claim.on_screen and growth.is_latest) or growth.visible_ms > 0:
-        return max(visit.last_seen_at, horizon)
-    return visit.last_seen_at
 
 
 def end_session(session: Session, by: EndedBy, *, now: int) -> Session:

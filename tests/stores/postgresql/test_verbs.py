@@ -278,15 +278,15 @@ async def test_a_batch_waits_for_who_was_before(store: PostgresqlStore, other: p
     await begin(store, NAMES)
     with other.transaction():
         other.execute("SELECT FROM stillhere_sessions WHERE handle = 'handle-0' FOR UPDATE")
-        waiting = asyncio.create_task(beat(store, claims_of(["0"], 4_000), now=START + 4_000))
+        waiting = asyncio.create_task(beat(store, claims_of(["0"], 3_000), now=START + 4_000))
         blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         await until(lambda: other.execute(blocked).fetchone() == (1,))
-        other.execute("UPDATE stillhere_visits SET visible_ms = 2000, covered_until_at = %s WHERE handle = 'handle-0'", [START + 2_001])
-        other.execute("UPDATE stillhere_views SET visible_ms = 2000 WHERE handle = 'handle-0'")
+        other.execute("UPDATE stillhere_visits SET visible_ms = 2400, covered_until_at = %s WHERE handle = 'handle-0'", [START + 2_401])
+        other.execute("UPDATE stillhere_views SET visible_ms = 1000 WHERE handle = 'handle-0'")
     await waiting
     found = await Archive(SqlSource(store.readers)).visit("handle-0.1", beat_interval=GAP, now=START)
     assert found is not None
-    assert found[0].visible_ms == 2_000 + 1_999
+    assert found[0].visible_ms == 2_400 + 1_599
 
 
 async def test_a_session_that_is_held_does_not_hold_up_everybody(store: PostgresqlStore, other: psycopg.Connection) -> None:

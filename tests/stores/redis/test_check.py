@@ -142,6 +142,13 @@ class TestCheck:
         with pytest.raises(StoreError, match="upgrade stillhere"):
             check(url)
 
+    def test_of_an_older_layout(self, url: str, server: RedisServer) -> None:
+        """What an older release wrote is read, and that release is refused from now on."""
+        key = RedisStore(url).layout.version.decode()
+        server.ask("SET", key, VERSION - 1)
+        check(url)
+        assert int(server.ask("GET", key)) == VERSION
+
     def test_of_a_server_of_another_kind(self, server: RedisServer, cluster: RedisCluster) -> None:
         """A URL that takes a cluster for a server, or a server for a cluster, is told what to write."""
         with pytest.raises(StoreError, match=r"write redis\+cluster://"):

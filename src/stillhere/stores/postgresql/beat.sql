@@ -63,7 +63,8 @@ placed AS (
     -- A known view belongs to its visit. A new one joins the latest visit, or begins one after a gap.
     SELECT credited.*,
            visit.ctid AS visit_row, visit.number, visit.last_seen_at AS visit_last_seen_at,
-           visit.covered_until_at AS visit_covered_until_at, visit.left_at AS visit_left_at,
+           visit.started_at, visit.covered_until_at AS visit_covered_until_at, visit.left_at AS visit_left_at,
+           visit.uncounted_from_at AS visit_uncounted_from_at, visit.uncounted_until_at AS visit_uncounted_until_at,
            visit.visible_ms AS visit_visible_ms, visit.active_ms AS visit_active_ms,
            opens_now AND (visit.number IS NULL OR opened_at - visit.last_seen_at > $3) AS begins,
            CASE
@@ -89,7 +90,10 @@ grown AS (
            total_visible_ms - coalesce(was_visible_ms, 0) AS growth_ms,
            greatest(was_active_ms, least(active_ms, total_visible_ms)) AS total_active_ms,
            CASE WHEN begins THEN opened_at ELSE visit_last_seen_at END AS visit_seen_at,
+           CASE WHEN begins THEN opened_at ELSE started_at END AS visit_started_at,
            CASE WHEN begins THEN opened_at ELSE visit_covered_until_at END AS covered_until_at,
+           CASE WHEN begins THEN 0 ELSE visit_uncounted_from_at END AS uncounted_from_at,
+           CASE WHEN begins THEN 0 ELSE visit_uncounted_until_at END AS uncounted_until_at,
            CASE WHEN begins THEN 0 ELSE visit_visible_ms END AS counted_visible_ms,
            CASE WHEN begins THEN 0 ELSE visit_active_ms END AS counted_active_ms,
            CASE WHEN NOT begins THEN visit_left_at END AS left_at
@@ -97,8 +101,10 @@ grown AS (
     OFFSET 0
 ),
 taken AS MATERIALIZED (
-    -- All new values. The union over tabs: no moment is counted twice. Words after the end say how long the page was read, not that
-    -- somebody was there. A claim without a view leaves its visit as it is where that would move by less than the touch interval.
+    -- All new values. The union over tabs: no moment is counted twice. By how much a view grew is the span before the horizon; what of the
+    -- last uncounted span it fills counts, too, as far back as the view has not told of. No visit is shorter than any of its views: what
+    -- that adds was held back by a late message. Words after the end say how long the page was read, not that somebody was
+    -- there. A claim without a view leaves its visit as it is where that would move by less than the touch interval.
     SELECT n, handle, id_hash, subject, created_at, absolute_end_at, idle_timeout, attributes,
            session_row, lapses, moves, over_at AS ended_at,
            CASE
@@ -120,11 +126,16 @@ taken AS MATERIALIZED (
            visit_row, begins, stays,
            view_row IS NULL AND view IS NOT NULL AND opens_now AS is_new_view,
            CASE WHEN begins THEN coalesce(number, 0) + 1 ELSE number END AS number,
-           counted_visible_ms + credit_ms AS visit_visible_ms,
-           least(counted_active_ms + active_growth_ms, counted_visible_ms + credit_ms) AS visit_active_ms,
+           greatest(union_ms, least_ms) AS visit_visible_ms,
+           least(counted_active_ms + active_growth_ms, greatest(union_ms, least_ms)) AS visit_active_ms,
            CASE WHEN growth_ms > 0 THEN greatest(covered_until_at, horizon_at) ELSE covered_until_at END AS covered_until_at,
+           from_at AS uncounted_from_at,
+           greatest(from_at, until_at - greatest(0, least_ms - union_ms)) AS uncounted_until_at,
            CASE
-               WHEN over_at IS NOT NULL THEN least(greatest(visit_seen_at, horizon_at), visit_seen_at + credit_ms)
+               WHEN over_at IS NOT NULL THEN least(
+                   greatest(visit_seen_at, covered_until_at, horizon_at),
+                   visit_seen_at + greatest(union_ms, least_ms) - counted_visible_ms
+               )
                WHEN (on_screen AND is_latest) OR growth_ms > 0 THEN greatest(visit_seen_at, horizon_at)
                ELSE visit_seen_at
            END AS visit_seen_at,
@@ -136,7 +147,32 @@ taken AS MATERIALIZED (
            END AS left_at
     FROM grown
     CROSS JOIN LATERAL (
-        SELECT greatest(0, least(growth_ms, horizon_at - covered_until_at)) AS credit_ms,
+        -- Nothing, if the view did not grow.
+        SELECT CASE WHEN growth_ms > 0 THEN horizon_at - growth_ms END AS begun_at,
+               CASE
+                   WHEN growth_ms > 0 THEN greatest(horizon_at - growth_ms, coalesce(grown.view_seen_at, opened_at), uncounted_from_at)
+               END AS fills_at
+    ) AS place
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN growth_ms > 0 THEN greatest(0, least(uncounted_until_at, horizon_at) - fills_at) ELSE 0 END AS filled_ms,
+               CASE WHEN growth_ms > 0 AND over_at IS NULL THEN least(total_visible_ms, horizon_at - visit_started_at) ELSE 0 END AS least_ms
+    ) AS filling
+    CROSS JOIN LATERAL (
+        -- What is passed over by less than a second is but how long messages travel.
+        SELECT CASE
+                   WHEN begun_at - covered_until_at >= 1000 THEN covered_until_at
+                   WHEN filled_ms > 0 AND horizon_at < uncounted_until_at THEN horizon_at
+                   ELSE uncounted_from_at
+               END AS from_at,
+               CASE
+                   WHEN begun_at - covered_until_at >= 1000 THEN begun_at
+                   WHEN filled_ms > 0 AND horizon_at >= uncounted_until_at THEN fills_at
+                   ELSE uncounted_until_at
+               END AS until_at
+    ) AS uncounted
+    CROSS JOIN LATERAL (
+        SELECT counted_visible_ms + filled_ms
+               + CASE WHEN growth_ms > 0 THEN greatest(0, horizon_at - greatest(covered_until_at, begun_at)) ELSE 0 END AS union_ms,
                total_active_ms - coalesce(was_active_ms, 0) AS active_growth_ms,
                view IS NULL AND left_at IS NULL AND horizon_at - visit_seen_at < $4 AS stays
     ) AS credit
@@ -150,17 +186,23 @@ touched AS (
     WHERE sessions.ctid = new.session_row
 ),
 begun AS (
-    INSERT INTO stillhere_visits (handle, number, subject, started_at, last_seen_at, covered_until_at, visible_ms, active_ms, left_at)
-    SELECT handle, number, subject, opened_at, visit_seen_at, covered_until_at, visit_visible_ms, visit_active_ms, left_at
+    INSERT INTO stillhere_visits (
+        handle, number, subject, started_at, last_seen_at, covered_until_at, uncounted_from_at, uncounted_until_at,
+        visible_ms, active_ms, left_at
+    )
+    SELECT handle, number, subject, opened_at, visit_seen_at, covered_until_at, uncounted_from_at, uncounted_until_at,
+           visit_visible_ms, visit_active_ms, left_at
     FROM taken
     WHERE begins
 ),
 moved AS (
     UPDATE stillhere_visits AS visits
     SET last_seen_at = new.visit_seen_at, covered_until_at = new.covered_until_at,
+        uncounted_from_at = new.uncounted_from_at, uncounted_until_at = new.uncounted_until_at,
         visible_ms = new.visit_visible_ms, active_ms = new.visit_active_ms, left_at = new.left_at
     FROM (
-        SELECT visit_row, visit_seen_at, covered_until_at, visit_visible_ms, visit_active_ms, left_at
+        SELECT visit_row, visit_seen_at, covered_until_at, uncounted_from_at, uncounted_until_at,
+               visit_visible_ms, visit_active_ms, left_at
         FROM taken
         WHERE NOT begins AND NOT stays
         OFFSET 0

@@ -23,17 +23,24 @@ local function write_view(view)
 end
 
 local function read_visit(raw)
-  local number, started_at, last_seen_at, covered_until_at, visible_ms, active_ms, left_at = cmsgpack.unpack(raw)
+  local number, started_at, last_seen_at, covered_until_at, visible_ms, active_ms, left_at,
+    uncounted_from_at, uncounted_until_at = cmsgpack.unpack(raw)
   return {
     number = number, started_at = started_at, last_seen_at = last_seen_at, covered_until_at = covered_until_at,
+    uncounted_from_at = uncounted_from_at or 0, uncounted_until_at = uncounted_until_at or 0,
     visible_ms = visible_ms, active_ms = active_ms, left_at = left_at,
   }
 end
 
+-- Where nothing was ever passed over, nothing is said of it.
 local function write_visit(visit)
-  return cmsgpack.pack(
+  local packed = cmsgpack.pack(
     visit.number, visit.started_at, visit.last_seen_at, visit.covered_until_at, visit.visible_ms, visit.active_ms, visit.left_at
   )
+  if visit.uncounted_until_at == 0 then
+    return packed
+  end
+  return packed .. cmsgpack.pack(visit.uncounted_from_at, visit.uncounted_until_at)
 end
 
 local function read_claim(raw)
@@ -88,7 +95,8 @@ local function visit_for_opening(session, visit, claim, horizon)
     return visit
   end
   return {
-    number = visit and visit.number + 1 or 1, started_at = at, last_seen_at = at, covered_until_at = at, visible_ms = 0, active_ms = 0,
+    number = visit and visit.number + 1 or 1, started_at = at, last_seen_at = at, covered_until_at = at,
+    uncounted_from_at = 0, uncounted_until_at = 0, visible_ms = 0, active_ms = 0,
   }
 end
 
@@ -100,11 +108,11 @@ local function open_view(session, visit, claim, horizon)
   }
 end
 
--- Gives back by how much visible and active time grew.
+-- Gives back by how much visible and active time grew, and since when at the earliest.
 local function grow(view, claim, newest, horizon)
   local visible_ms = max(view.visible_ms, min(claim.visible_ms, horizon - view.opened_at))
   local active_ms = max(view.active_ms, min(claim.active_ms, visible_ms))
-  local by_visible_ms, by_active_ms = visible_ms - view.visible_ms, active_ms - view.active_ms
+  local by_visible_ms, by_active_ms, after_at = visible_ms - view.visible_ms, active_ms - view.active_ms, view.last_seen_at
   view.last_seen_at = max(view.last_seen_at, horizon)
   view.visible_ms, view.active_ms = visible_ms, active_ms
   view.scroll_pct = max(view.scroll_pct, claim.scroll_pct)
@@ -118,15 +126,41 @@ local function grow(view, claim, newest, horizon)
   if claim.seq then
     view.seq = max(view.seq, claim.seq)
   end
-  return by_visible_ms, by_active_ms
+  return by_visible_ms, by_active_ms, after_at
 end
 
-local function visited(visit, claim, newest, by_visible_ms, by_active_ms, over_at, horizon)
-  local gain = max(0, min(by_visible_ms, horizon - visit.covered_until_at))
+-- Counts by how much a view grew as the span before the horizon, as far as no tab was counted for it yet. Gives back how much that is.
+local function count(visit, view, by_visible_ms, after_at, over_at, horizon)
+  if by_visible_ms == 0 then
+    return 0
+  end
+  local covered_at, from_at, until_at = visit.covered_until_at, visit.uncounted_from_at, visit.uncounted_until_at
+  local begun_at = horizon - by_visible_ms
+  local fills_at = max(begun_at, after_at, from_at)
+  local filled_ms = max(0, min(until_at, horizon) - fills_at)
+  local visible_ms = visit.visible_ms + filled_ms + max(0, horizon - max(covered_at, begun_at))
+  local least_ms = over_at and 0 or min(view.visible_ms, horizon - visit.started_at)
+  if begun_at - covered_at >= 1000 then
+    -- Less is but how long messages travel.
+    from_at, until_at = covered_at, begun_at
+  elseif filled_ms > 0 and horizon < until_at then
+    from_at = horizon
+  elseif filled_ms > 0 then
+    until_at = fills_at
+  end
+  -- No visit is shorter than any of its views: a late message held that back.
+  local held_back_ms = max(0, least_ms - visible_ms)
+  visit.covered_until_at, visit.uncounted_from_at = max(covered_at, horizon), from_at
+  visit.uncounted_until_at = max(from_at, until_at - held_back_ms)
+  return visible_ms + held_back_ms - visit.visible_ms
+end
+
+local function visited(visit, view, claim, newest, by_visible_ms, by_active_ms, after_at, over_at, horizon)
+  local gain = count(visit, view, by_visible_ms, after_at, over_at, horizon)
   local seen_at = visit.last_seen_at
   if over_at then
     -- Words after the end say how long the page was read, not that somebody was there at the end.
-    visit.last_seen_at = min(max(seen_at, horizon), seen_at + gain)
+    visit.last_seen_at = min(max(seen_at, visit.covered_until_at), seen_at + gain)
   elseif (claim.on_screen and newest) or by_visible_ms > 0 then
     visit.last_seen_at = max(seen_at, horizon)
   end
@@ -134,9 +168,6 @@ local function visited(visit, claim, newest, by_visible_ms, by_active_ms, over_a
     visit.left_at = max(seen_at, horizon)
   elseif claim.on_screen and newest and not over_at then
     visit.left_at = nil
-  end
-  if by_visible_ms > 0 then
-    visit.covered_until_at = max(visit.covered_until_at, horizon)
   end
   visit.visible_ms = visit.visible_ms + gain
   visit.active_ms = min(visit.active_ms + by_active_ms, visit.visible_ms)
@@ -172,7 +203,7 @@ end
 
 -- Brings view and visit up to date. `view` is false if it is new, or none is spoken of.
 local function remember(keys, session, claim, view, visit, latest, over_at, horizon)
-  local newest, by_visible_ms, by_active_ms = true, 0, 0
+  local newest, by_visible_ms, by_active_ms, after_at = true, 0, 0, 0
   if not view then
     if over_at or not claim.opens then
       return
@@ -189,9 +220,9 @@ local function remember(keys, session, claim, view, visit, latest, over_at, hori
   end
   if view then
     newest = is_latest(view, claim)
-    by_visible_ms, by_active_ms = grow(view, claim, newest, horizon)
+    by_visible_ms, by_active_ms, after_at = grow(view, claim, newest, horizon)
   end
-  visited(visit, claim, newest, by_visible_ms, by_active_ms, over_at, horizon)
+  visited(visit, view, claim, newest, by_visible_ms, by_active_ms, after_at, over_at, horizon)
   keep(keys, claim, view, visit, latest)
 end
 

@@ -20,7 +20,7 @@ from stillhere.errors import StoreRefused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of this layout. It goes up when an older release could not read what a newer one wrote."""
 
 TAGS: Final = 64
@@ -173,6 +173,8 @@ class _Visit(msgspec.Struct, array_like=True, frozen=True):
     visible_ms: int
     active_ms: int
     left_at: int | None
+    uncounted_from_at: int = 0
+    uncounted_until_at: int = 0
 
 
 _read_session: Final = msgspec.msgpack.Decoder(_Session).decode
@@ -186,7 +188,7 @@ def _list_of(count: int) -> bytes:
     return bytes([0x90 + count])
 
 
-_SESSION, _VIEW, _VISIT = _list_of(9), _list_of(13), _list_of(7)
+_SESSION, _VIEW, _VISIT, _VISIT_WITH_GAP = _list_of(9), _list_of(13), _list_of(7), _list_of(9)
 
 
 def head_of(id_hash: str) -> bytes:
@@ -316,5 +318,9 @@ def _view(session: Session, name: str, raw: bytes) -> View:
 
 
 def _visit(session: Session, raw: bytes) -> Visit:
-    kept = msgspec.structs.asdict(_read_visit(_VISIT + raw))
+    try:
+        read = _read_visit(_VISIT + raw)
+    except msgspec.DecodeError:  # more follows, or it is broken
+        read = _read_visit(_VISIT_WITH_GAP + raw)
+    kept = msgspec.structs.asdict(read)
     return Visit(handle=session.handle, subject=session.subject, **kept)

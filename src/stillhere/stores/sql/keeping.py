@@ -67,7 +67,12 @@ def _upsert(table: Table, dialect: str) -> Any:  # noqa: ANN401  # each dialect 
         # Of two reports of the same moment the one that says that somebody left is the later.
         is_newer = (new.last_seen_at > table.c.last_seen_at) | (same_or_later & new.left_at.is_not(None))
         left_at = case((is_newer | table.c.left_at.is_(None), new.left_at), else_=table.c.left_at)
-        changes = {name: later(name) for name in grown} | {"left_at": left_at}
+        # What is uncounted belongs to what is covered: it moves on with it, and shrinks as it is filled.
+        is_further = (new.covered_until_at > table.c.covered_until_at) | (
+            (new.covered_until_at == table.c.covered_until_at) & (new.visible_ms >= table.c.visible_ms)
+        )
+        uncounted = {name: case((is_further, new[name]), else_=table.c[name]) for name in ("uncounted_from_at", "uncounted_until_at")}
+        changes = {name: later(name) for name in grown} | {"left_at": left_at} | uncounted
     else:
         is_newer = (new.seq > table.c.seq) | ((new.seq == table.c.seq) & same_or_later)
         told = {name: case((is_newer, new[name]), else_=table.c[name]) for name in ("page", "title", "lifecycle", "heat", "bands")}

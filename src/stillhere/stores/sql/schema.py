@@ -82,6 +82,8 @@ visits: Final = Table(
     Column("left_at", BigInteger),
     # 1 if an operator left it out of every count; no beat looks at it.
     Column("excluded", Integer, nullable=False, server_default=text("0")),
+    Column("uncounted_from_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("uncounted_until_at", BigInteger, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
     postgresql_with=_ROOM,
 )

@@ -5,7 +5,8 @@ SET is_new = 1,
     begins = latest.number IS NULL OR claim.opened_at - latest.last_seen_at > :visit_gap,
     visit = coalesce(latest.number, 0) + (latest.number IS NULL OR claim.opened_at - latest.last_seen_at > :visit_gap),
     was_visible = 0,
-    was_active = 0
+    was_active = 0,
+    was_seen_at = claim.opened_at
 FROM temp.claims AS claim
 LEFT JOIN stillhere_visits AS latest
     ON latest.handle = claim.handle

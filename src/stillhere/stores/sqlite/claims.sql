@@ -31,5 +31,6 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
     begins        INTEGER,
     visit         INTEGER,
     was_visible   INTEGER,
-    was_active    INTEGER
+    was_active    INTEGER,
+    was_seen_at   INTEGER
 );

@@ -3,6 +3,7 @@ UPDATE temp.claims
 SET visit = known.visit,
     was_visible = known.visible_ms,
     was_active = known.active_ms,
+    was_seen_at = known.last_seen_at,
     is_latest = coalesce(temp.claims.seq > known.seq, 1)
 FROM stillhere_views AS known
 WHERE known.handle = temp.claims.handle

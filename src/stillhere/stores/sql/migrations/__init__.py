@@ -17,7 +17,7 @@ _HERE: Final = Path(__file__).parent
 VERSION_TABLE: Final = "stillhere_version"
 """Where Alembic keeps the count; a name of our own, for the database may be an application's with migrations of its own."""
 
-NEWEST: Final = "0008"
+NEWEST: Final = "0009"
 """Revision that this version of stillhere works with; a test compares it with the newest file."""
 
 
