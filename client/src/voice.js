@@ -65,9 +65,8 @@ export function createVoice({ options, tab, tabs, sources, clock, emit, dispatch
     const from = clock()
     const own = fill(body)
     const riders = body.kind === "check" ? [] : await tabs.collect()
-    // Whoever was seen longest goes first, for what overlaps counts for the first only. The answer is for the last, and must be ours.
-    const said = [...riders, own].sort((one, other) => other.visibleMs - one.visibleMs)
-    if (said.at(-1) !== own) said.push(own)
+    // The answer is for the last, and must be ours.
+    const said = [...riders, own]
     const words = parts.owed?.() ?? []
     // What an application sends that may outlive the page is counted with ours, and can leave nothing for us. Tried again, it goes without.
     const outcome = await send(pathOf(path), body, joined([...words, ...said]), !failures)
