@@ -138,6 +138,8 @@ class Between:
 
 
 class _Listener(ThreadingHTTPServer):
+    request_queue_size = 128  # a browser calls many times at once, and on a busy machine a call that is dropped comes again seconds later
+
     def __init__(self, port: int, between: Between) -> None:
         self.between = between
         super().__init__(("127.0.0.1", port), _Handler)

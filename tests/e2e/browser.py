@@ -120,7 +120,11 @@ class Browser:
 
     def wait_for_client(self) -> None:
         """Wait until the server has answered the page's first message; on a slow machine the warning may be near by then."""
-        self.wait(lambda: self.js("return window.stillhere?.session?.state()?.state") in {"active", "expiring"}, "the first answer")
+        try:
+            self.wait(lambda: self.js("return window.stillhere?.session?.state()?.state") in {"active", "expiring"}, "the first answer")
+        except AssertionError as error:
+            told = self.js("return [location.href, document.readyState, document.visibilityState, window.stillhere?.session?.state()]")
+            raise AssertionError(f"{error}: {told} {self.problems()}") from error
 
     def wait_for_path(self, path: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the tab in front is somewhere."""

@@ -200,8 +200,7 @@ def is_repeated(browser: Browser) -> Stay:
     again = "return fetch('/session/beat', {method: 'POST', headers: {'X-Stillhere': '1'}, body: arguments[0]}).then(a => a.status)"
     with between(browser.base) as sky:
         browser.base = sky.url
-        view, spans = leave_words_behind(browser, sky)
-        seen.spans["/confidential"] = spans
+        view, seen.spans["/confidential"], seen.late_ms = leave_words_behind(browser, sky)
         browser.open("/lab")
         browser.wait_for_client()
         browser.wait(lambda: told_of(sky, view), "the words of the closed page")

@@ -25,9 +25,12 @@ return turns
 """
 """A deferred script, as the client is, begins when the page is interactive and the script is there."""
 
-LATE = """
-const asked = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/session/beat"))
-return Math.max(0, ...asked.map(({ duration }) => duration))
+LATE = f"""
+const asked = performance.getEntriesByType("resource").filter(({{ name }}) => name.endsWith("/session/beat"))
+const [[from] = []] = (() => {{ {SPANS} }})()
+const first = asked.find(({{ responseEnd }}) => responseEnd + performance.timeOrigin > from)
+const known = first ? first.responseEnd + performance.timeOrigin - from : 0
+return Math.max(known, ...asked.map(({{ duration }}) => duration))
 """
 
 
@@ -37,7 +40,7 @@ def on_screen(browser: Browser) -> list[Span]:
 
 
 def late_ms(browser: Browser) -> float:
-    """Tell how long the slowest message of the page in front took, ms, up to what a busy machine may add.
+    """Tell how long the slowest message of the page in front took, or the server did not know of the page, ms, up to what a busy machine adds.
 
     The server credits no more than it saw pass: of one that took longer than the next, so much is missing.
     """
