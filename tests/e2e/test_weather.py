@@ -315,7 +315,7 @@ def leave_words_behind(browser: Browser, sky: Between) -> Behind:
     stay(browser, 3)
     spans = on_screen(browser)
     browser.driver.close()
-    browser.driver.switch_to.window(blank)
+    browser.bring(blank)
     sky.up()
     return Behind(view, spans, late)
 
