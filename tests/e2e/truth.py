@@ -40,7 +40,7 @@ def on_screen(browser: Browser) -> list[Span]:
 
 
 def late_ms(browser: Browser) -> float:
-    """Tell how long the slowest message of the page in front took, or the server did not know of the page, ms, up to what a busy machine adds.
+    """Tell how long the slowest message of the page in front took, or the server did not know of it, ms, up to what a busy machine adds.
 
     The server credits no more than it saw pass: of one that took longer than the next, so much is missing.
     """
