@@ -195,7 +195,7 @@ def test_settings_come_from_everywhere(url: str, tmp_path: Path) -> None:
     assert wrong.stderr.startswith("error: idle_timeout: '20' is not a duration")
 
 
-async def test_tokens_are_examined_if_the_program_has_any(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_tokens_are_examined_if_the_program_has_any(url: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Given what tokens there are, their rows and findings are there, too."""
     tokens = TokenSpans(access_lifetime=hours(48), provider_lifetime=minutes(1), refresh_margin=seconds(90))
     settings = load_settings({"store": url})
@@ -204,4 +204,4 @@ async def test_tokens_are_examined_if_the_program_has_any(url: str, capsys: pyte
     errors = {finding.code for finding in examination.findings if finding.level == "error"}
     assert errors == {"access-over-absolute", "margin-over-life", "beat-over-provider-life"}
     show(examination, settings, as_json=False)
-    assert "provider's access token" in capsys.readouterr().out
+    assert "provider's access token" in capfd.readouterr().out

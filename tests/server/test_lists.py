@@ -113,16 +113,20 @@ def test_sums_are_lists_too(store: str) -> None:
     assert run("buckets", "--store", store, "--unit", "year").stderr == "error: 'year' is none of hour, day, week, month\n"
 
 
-def test_a_full_disk_is_one_sentence(store: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("visitors", "--limit", "99", *form) for form in ((), ("--csv",), ("--json",))),
+        *((*verb, *form) for verb in (("doctor",), ("mirrors", "list"), ("sessions", "list")) for form in ((), ("--json",))),
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_is_one_sentence(store: str, tmp_path: Path, words: tuple[str, ...]) -> None:
     """What cannot be written to standard output is said, whatever the form is, and the exit code is 1."""
-    for form in ((), ("--csv",), ("--json",)):
-        err = tmp_path / f"err{form}"
-        process = Forked(
-            PROGRAM, ["visitors", *form, "--store", store, "--limit", "99"], out=Path("/dev/full"), err=err, environment=ENVIRONMENT
-        )
-        assert process.wait(60) == 1
-        told = [line for line in err.read_text("utf-8").splitlines() if "more" not in line]
-        assert told == ["error: cannot write to standard output: No space left on device"]
+    process = Forked(PROGRAM, [*words, "--store", store], out=Path("/dev/full"), err=tmp_path / "err", environment=ENVIRONMENT)
+    assert process.wait(60) == 1
+    told = [line for line in (tmp_path / "err").read_text("utf-8").splitlines() if "more" not in line]
+    assert told == ["error: cannot write to standard output: No space left on device"]
 
 
 def test_what_is_kept_of_a_person_is_private_and_of_somebody(store: str, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,6 +18,7 @@ from stillhere.http.explaining import told_deadlines
 from stillhere.server.checks import findings_of_store, findings_of_way
 from stillhere.server.part_checks import finding_of_start, findings_of_others, findings_of_parts
 from stillhere.server.reports import console, open_manager
+from stillhere.server.writing import put
 from stillhere.stores import look_at_store, shown
 from stillhere.stores.facts import StoreFacts
 from stillhere.words import instant, left_span
@@ -118,24 +118,24 @@ def show(examination: Examination, settings: Settings, *, as_json: bool) -> None
     """Write what was found to standard output."""
     explanation = examination.explanation
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(_exported(examination))).decode() + "\n")
+        put(msgspec.json.format(msgspec.json.encode(_exported(examination))).decode() + "\n")
         return
-    out = console()
     where = shown(settings.store) if examination.store is None else f"{shown(settings.store)}, {examination.store.software}"
-    out.print(f"Store: {where}", soft_wrap=True)
-    if explanation is not None:
-        out.print()
-        if explanation.session is not None:
-            out.print(_sentence(explanation), soft_wrap=True)
-            out.print()
-        out.print(_table(explanation))
-    out.print()
     findings = Table.grid(padding=(0, 2))
     for finding in examination.findings:
         findings.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.text))
-    out.print(findings)
-    out.print()
-    out.print(_summary(examination.findings))
+    with console() as out:
+        out.print(f"Store: {where}", soft_wrap=True)
+        if explanation is not None:
+            out.print()
+            if explanation.session is not None:
+                out.print(_sentence(explanation), soft_wrap=True)
+                out.print()
+            out.print(_table(explanation))
+        out.print()
+        out.print(findings)
+        out.print()
+        out.print(_summary(examination.findings))
 
 
 def _summary(findings: tuple[Finding, ...]) -> Text:

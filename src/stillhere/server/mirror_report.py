@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from stillhere.errors import SettingsError, StillhereError
 from stillhere.server.mirror_routes import MOST_LETTERS, shown, shown_letter
 from stillhere.server.mirroring import Mirroring
-from stillhere.server.reports import open_manager
+from stillhere.server.reports import console, open_manager
 from stillhere.server.sweeper import for_ever
+from stillhere.server.writing import put
 from stillhere.words import even_span, instant
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ async def list_mirrors(settings: Settings, *, as_json: bool) -> None:
         letters = {drain.mirror.name: await drain.outbox.dead(drain.mirror.name, limit=MOST_LETTERS) for drain in mirroring.drains}
     if as_json:
         body = [{**shown(state), "letters": [shown_letter(one) for one in letters.get(state.name, [])]} for state in states]
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
+        put(msgspec.json.format(msgspec.json.encode(body)).decode() + "\n")
         return
     _show(states, letters)
 
@@ -46,7 +45,7 @@ async def revive(settings: Settings, name: str, letter: str | None, *, drop: boo
     async with open_manager(settings) as manager:
         mirroring = Mirroring(manager, settings)
         count = await _revive(mirroring, name, letter, drop=drop)
-    sys.stdout.write(f"{count} {'dropped' if drop else 'to be tried again'}\n")
+    put(f"{count} {'dropped' if drop else 'to be tried again'}\n")
 
 
 async def run_mirrors(settings: Settings) -> None:
@@ -63,8 +62,7 @@ async def run_mirrors(settings: Settings) -> None:
         work = [asyncio.ensure_future(for_ever(one.work, what=one.what, interval_ms=one.interval_ms)) for one in upkeep]
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, lambda: [one.cancel() for one in work])
-        sys.stdout.write(f"telling {', '.join(one.mirror.name for one in mirroring.drains) or 'of each day'}\n")
-        sys.stdout.flush()
+        put(f"telling {', '.join(one.mirror.name for one in mirroring.drains) or 'of each day'}\n")
         await asyncio.gather(*work, return_exceptions=True)
         await mirroring.close()
 
@@ -91,15 +89,15 @@ def _unknown(mirroring: Mirroring, name: str) -> StillhereError:
 
 
 def _show(states: list[MirrorState], letters: dict[str, list[DeadLetter]]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
     if not states:
-        console.print("No mirror is set; see docs/mirrors.md.")
+        put("No mirror is set; see docs/mirrors.md.\n")
         return
     table = Table("mirror", "state", "waiting", "for", "sent", "dead", "last error", box=None, pad_edge=False)
     for one in states:
         cells = (one.name, one.state, str(one.pending), even_span(one.lag_ms), str(one.sent), str(one.dead), one.last_error or "")
         table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
-    for name, dead in letters.items():
-        for letter in dead:
-            console.print(Text(f"{name}: {letter.id} after {letter.attempts} attempts at {instant(letter.at)}: {letter.error}"))
+    with console(soft_wrap=True) as out:
+        out.print(table)
+        for name, dead in letters.items():
+            for letter in dead:
+                out.print(f"{name}: {letter.id} after {letter.attempts} attempts at {instant(letter.at)}: {letter.error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from stillhere.server.writing import put
 from stillhere.words import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from stillhere.core.records import Session
     from stillhere.server.settings import Settings
@@ -58,12 +59,12 @@ async def end_sessions(settings: Settings, *, handle: str | None, subject: str |
     async with open_manager(settings) as manager:
         if handle is None:
             count = await manager.end_all(subject or "")
-            console().print(f"Ended {count} {'session' if count == 1 else 'sessions'} of {subject}.")
+            put(f"Ended {count} {'session' if count == 1 else 'sessions'} of {subject}.\n")
             return
         verdict = await manager.end_by_handle(handle)
     if verdict.session is None or verdict.ending is None:
         raise StillhereError(f"there is no session {handle!r}; `stillhere sessions list` shows those that live")
-    console().print(f"{handle} of {verdict.session.subject} ended at {instant(verdict.ending.at)}: {verdict.ending.by}.")
+    put(f"{handle} of {verdict.session.subject} ended at {instant(verdict.ending.at)}: {verdict.ending.by}.\n")
 
 
 def open_manager(settings: Settings) -> SessionManager:
@@ -96,10 +97,20 @@ def _exported_session(session: Session) -> dict[str, str]:
     }
 
 
-def console() -> Console:
-    """Give what is written to: standard output."""
+@contextmanager
+def console(*, soft_wrap: bool = False) -> Iterator[Console]:
+    """Give something to print on; what was printed goes to standard output at the end of the block.
+
+    Args:
+        soft_wrap: leave it to the terminal where lines go on.
+
+    Raises:
+        SettingsError: if it cannot be written.
+    """
+    text, screen = io.StringIO(), Console()
     # What people typed is data: square brackets in it are no markup.
-    return Console(markup=False, highlight=False)
+    yield Console(file=text, force_terminal=screen.is_terminal, width=screen.width, soft_wrap=soft_wrap, markup=False, highlight=False)
+    put(text.getvalue())
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, title: str | None = None) -> None:
@@ -114,11 +125,11 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, t
     if not rows:
         put(f"{empty}\n")
         return
-    out = console()
+    screen = Console()
     names = [column.lstrip(">") for column in columns]
     cells = [[name, *column] for name, column in zip(names, zip(*rows, strict=True), strict=True)]
     # Where nobody watches, a program reads, and wants a row in a line.
-    widths = _widths(cells, out.width if sys.stdout.isatty() else None)
+    widths = _widths(cells, screen.width if sys.stdout.isatty() else None)
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for column, name, width in zip(columns, names, widths, strict=True):
         table.add_column(name, justify="right" if column.startswith(">") else "left", width=width, overflow="fold")
@@ -126,7 +137,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, t
         table.add_row(*row)
     text = io.StringIO()
     wide = sum(widths) + _GAP * len(widths)
-    Console(file=text, force_terminal=out.is_terminal, width=wide, markup=False, highlight=False).print(table)
+    Console(file=text, force_terminal=screen.is_terminal, width=wide, markup=False, highlight=False).print(table)
     put(text.getvalue())
 
 

@@ -14,7 +14,7 @@ from stillhere.core.spans import in_words
 from stillhere.server.admin.now import Glance
 from stillhere.server.querying.asking import TABLES, Asking
 from stillhere.server.querying.screen import look_of
-from stillhere.server.reports import console, open_manager, show
+from stillhere.server.reports import open_manager, show
 from stillhere.server.writing import put, writing
 from stillhere.words import even_span
 
@@ -157,7 +157,7 @@ async def erase_subject(settings: Settings, subject: str) -> None:
     """End a person's sessions, delete all that is kept of them, and say how much that was."""
     async with asking_of(settings) as asking:
         erased = await asking.erase(subject)
-    console().print(f"Erased {erased.sessions} sessions, {erased.visits} visits and {erased.views} views of {subject}.")
+    put(f"Erased {erased.sessions} sessions, {erased.visits} visits and {erased.views} views of {subject}.\n")
 
 
 @contextmanager
