@@ -5,6 +5,7 @@ Times are scaled: a minute of the yardstick is half a second here. Beats are sca
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -49,6 +50,7 @@ class Stay(NamedTuple):
         spans: when each page was on screen, by its path.
         said_ms: visible time that the page's own client told at the end, by path.
         late_ms: see `truth.late_ms`.
+        after_ms: how long pages may have been on screen after that was noted: on a busy machine one takes its time to go.
         active_ms: time in which somebody typed, and at most that of the activity window after it; None if that is not what was tried.
     """
 
@@ -57,6 +59,7 @@ class Stay(NamedTuple):
     spans: dict[str, list[Span]]
     said_ms: dict[str, float]
     late_ms: float
+    after_ms: float
     active_ms: tuple[float, float] | None = None
 
     @property
@@ -77,11 +80,14 @@ class Seen:
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.said_ms: dict[str, float] = {}
         self.late_ms = 0.0
+        self.after_ms = 0.0
+        self._noted_at = time.monotonic()
 
     def note(self, browser: Browser) -> None:
         """Note what the browser and the page's client say of the page in front, in one breath."""
         self.late_ms = max(self.late_ms, late_ms(browser))
         said_ms, spans = browser.js(f"return [window.stillhere.session.state().visibleMs, (() => {{{SPANS}}})()]")
+        self._noted_at = time.monotonic()
         self.said_ms[browser.path] = said_ms
         self.spans[browser.path] += [(start, end) for start, end in spans]
 
@@ -89,10 +95,15 @@ class Seen:
         """Close the page in front like a person, another tab being open, and note what is said of it at the last moment."""
         self.note(browser)
         browser.close_tab()
+        self.gone()
+
+    def gone(self) -> None:
+        """Note that the page that was noted last is gone."""
+        self.after_ms = max(self.after_ms, 1_000 * (time.monotonic() - self._noted_at))
 
     def of(self, visitor: str, *, ended_by: str = "leave", active_ms: tuple[float, float] | None = None) -> Stay:
         """Tell it."""
-        return Stay(visitor, ended_by, dict(self.spans), self.said_ms, self.late_ms, active_ms)
+        return Stay(visitor, ended_by, dict(self.spans), self.said_ms, self.late_ms, self.after_ms, active_ms)
 
 
 def reads(browser: Browser) -> Stay:
@@ -120,6 +131,7 @@ def is_killed(browser: Browser) -> Stay:
     stay(browser, 8)
     seen.note(browser)
     browser.kill()
+    seen.gone()
     return seen.of("counsel@law.example", ended_by="lost")
 
 
@@ -163,6 +175,7 @@ def types(browser: Browser) -> Stay:
     seen.note(browser)
     browser.js("window.stillhere.session.end()")
     browser.wait_for_path("/")
+    seen.gone()
     return seen.of("author@studio.example", ended_by="signed_out", active_ms=(typed_ms, typed_ms + 3_000))
 
 
@@ -200,7 +213,7 @@ def is_repeated(browser: Browser) -> Stay:
     again = "return fetch('/session/beat', {method: 'POST', headers: {'X-Stillhere': '1'}, body: arguments[0]}).then(a => a.status)"
     with between(browser.base) as sky:
         browser.base = sky.url
-        view, seen.spans["/confidential"], seen.late_ms = leave_words_behind(browser, sky)
+        view, seen.spans["/confidential"], seen.late_ms, seen.after_ms = leave_words_behind(browser, sky)
         browser.open("/lab")
         browser.wait_for_client()
         browser.wait(lambda: told_of(sky, view), "the words of the closed page")

