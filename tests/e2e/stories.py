@@ -10,10 +10,11 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tests.e2e.behind import leave_words_behind, told_of
 from tests.e2e.between import between
 from tests.e2e.browser import Browser
 from tests.e2e.test_visits import RECORD_KEYS, stay
-from tests.e2e.test_weather import WHO, go_offline, leave_words_behind, recover, told_of
+from tests.e2e.test_weather import WHO, go_offline, recover
 from tests.e2e.truth import SPANS, late_ms, union_ms
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def is_repeated(browser: Browser) -> Stay:
     again = "return fetch('/session/beat', {method: 'POST', headers: {'X-Stillhere': '1'}, body: arguments[0]}).then(a => a.status)"
     with between(browser.base) as sky:
         browser.base = sky.url
-        view, seen.spans["/confidential"], seen.late_ms, seen.after_ms = leave_words_behind(browser, sky)
+        view, seen.spans["/confidential"], seen.late_ms, seen.after_ms = leave_words_behind(browser, sky, WHO)
         browser.open("/lab")
         browser.wait_for_client()
         browser.wait(lambda: told_of(sky, view), "the words of the closed page")

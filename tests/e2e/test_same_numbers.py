@@ -115,9 +115,12 @@ def test_what_is_told_is_what_was(day: Day) -> None:
     """Every visit is what was on screen, to a second and what it says may be missing; how it ended is right; there is no other."""
     assert len(day.stays) == 8
     assert day.untrue() == []
-    off = {(stay.visitor, page): said_ms - union_ms(stay.spans[page]) for stay in day.stays for page, said_ms in stay.said_ms.items()}
+    off = {
+        (stay.visitor, page): (said_ms - union_ms(stay.spans[page]), stay) for stay in day.stays for page, said_ms in stay.said_ms.items()
+    }
     assert len(off) == 9
-    assert {where: off_ms for where, off_ms in off.items() if abs(off_ms) >= EXACT_MS} == {}
+    # Until the server knows of a page, a busy machine may have been bringing its client there.
+    assert {where: ms for where, (ms, stay) in off.items() if not -stay.late_ms - EXACT_MS < ms < EXACT_MS} == {}
 
 
 def test_only_who_was_killed_misses_anything(day: Day) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from psycopg.sql import SQL
 
+from tests.e2e.behind import leave_words_behind, told_of
 from tests.e2e.between import FAIR, Between, Message, Weather, between
 from tests.e2e.conftest import SHORT
 from tests.e2e.test_visits import stay
@@ -286,51 +287,9 @@ def test_doubled_and_overtaken_messages_count_once(browser: Browser, house: Hous
     close_and_compare(browser, house)
 
 
-class Behind(NamedTuple):
-    """A page that was closed without a server.
-
-    Attributes:
-        view: its name.
-        spans: when it really was on screen.
-        late_ms: see `truth.late_ms`.
-        after_ms: how long it may have been on screen after that.
-    """
-
-    view: str
-    spans: list[Span]
-    late_ms: float
-    after_ms: float
-
-
-def leave_words_behind(browser: Browser, sky: Between) -> Behind:
-    """Read a page, lose the server, read on and close it."""
-    browser.enter(WHO)
-    tab = browser.driver.current_window_handle
-    view = str(browser.state()["view"])
-    browser.driver.switch_to.new_window("window")
-    blank = browser.driver.current_window_handle
-    browser.bring(tab)
-    late = late_ms(browser)
-    sky.down()
-    browser.js("window.stillhere.session.beat()")
-    browser.wait(lambda: browser.state()["failures"] > 0, "a message into the void")
-    stay(browser, 3)
-    spans, looked = on_screen(browser), time.monotonic()
-    browser.driver.close()
-    after = 1_000 * (time.monotonic() - looked)
-    browser.bring(blank)
-    sky.up()
-    return Behind(view, spans, late, after)
-
-
-def told_of(sky: Between, view: str) -> list[dict[str, Any]]:
-    """List what was said of a view from other pages."""
-    return [beat for message in sky.beats() for beat in message.beats() if beat["view"] == view and "ageMs" in beat]
-
-
 def test_words_of_a_closed_page_arrive_with_the_next_ones_once(browser: Browser, house: House, sky: Between) -> None:
     """A page is closed without network: of the next two pages of its session one says what it had to say; no repetition adds anything."""
-    view, spans, late, after = leave_words_behind(browser, sky)
+    view, spans, late, after = leave_words_behind(browser, sky, WHO)
     pages = [
         browser.driver.execute_cdp_cmd("Target.createTarget", {"url": f"{sky.url}/lab", "newWindow": True})["targetId"] for _ in range(2)
     ]
@@ -360,7 +319,7 @@ def test_words_of_a_closed_page_arrive_with_the_next_ones_once(browser: Browser,
 
 def test_nobody_inherits_the_words_of_another(browser: Browser, house: House, sky: Between) -> None:
     """A page is closed without network, and another person signs in on the same browser: nothing of it is said, and it is forgotten."""
-    view = leave_words_behind(browser, sky).view
+    view = leave_words_behind(browser, sky, WHO).view
     before = house.visit_of(WHO)["visible_ms"]
     # Sessions are told apart by their end; who signs in within ten seconds of somebody else could be taken for them.
     stay(browser, 11 - (time.time() - house.session_of(WHO)["created_at"] / 1_000))
