@@ -4,7 +4,7 @@ import { test } from "node:test"
 import { fileURLToPath } from "node:url"
 
 /** Bytes, compressed. What is aimed at is in build.mjs; this is how far we let it grow before somebody has to decide. */
-const CEILINGS = { "with dialog": 10_225, "engine alone": 5_245 }
+const CEILINGS = { "with dialog": 10_200, "engine alone": 5_220 }
 
 test("the client weighs no more than was decided", () => {
   const told = execFileSync(process.execPath, [fileURLToPath(new URL("../build.mjs", import.meta.url)), "--check"], { encoding: "utf8" })
