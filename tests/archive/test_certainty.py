@@ -16,6 +16,7 @@ from tests.support import START
 
 if TYPE_CHECKING:
     from stillhere.archive.archive import Archive
+    from tests.stores.every import FullStore
 
 
 async def missing(archive: Archive, at: int) -> dict[str, int]:
@@ -43,13 +44,18 @@ async def test_only_who_did_not_say_goodbye_is_uncertain(kept: Kept) -> None:
     assert {person.visit.id: person.visit.uncertain_ms for person in present} == await missing(archive, 0)
 
 
-async def test_what_a_late_message_held_back_is_told(kept: Kept) -> None:
-    """A message that was on its way for long takes time from the next; the tab's own totals show how much."""
-    store, archive = kept
+async def turn_page(store: FullStore, *, heard_at: int) -> None:
+    """Read a page for five seconds and go on to the next in the same tab; the last words of the first are heard later."""
     await store.create(session_of("a"))
     await say(store, "a", 0, tab="t")
     await say(store, "a", 5_000, view="next", tab="t")
-    await say(store, "a", 7_000, visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    await say(store, "a", heard_at, visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+
+
+async def test_what_a_late_message_held_back_is_told(kept: Kept) -> None:
+    """A message that was on its way for long takes time from the next; the tab's own totals show how much."""
+    store, archive = kept
+    await turn_page(store, heard_at=7_000)
     await say(store, "a", 10_000, view="next", visible=5_000, tab="t")
     assert (await one(archive, "handle-a.1", 10_000)).visible_ms == 8_000
     assert await missing(archive, 10_000) == {"handle-a.1": 2_000 + 10_000}
@@ -60,10 +66,7 @@ async def test_what_a_late_message_held_back_is_told(kept: Kept) -> None:
 async def test_what_held_back_less_than_a_second_is_not_told(kept: Kept) -> None:
     """Visible time is exact to a second: what messages take on their way is no uncertainty worth a word."""
     store, archive = kept
-    await store.create(session_of("a"))
-    await say(store, "a", 0, tab="t")
-    await say(store, "a", 5_000, view="next", tab="t")
-    await say(store, "a", 5_999, visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
+    await turn_page(store, heard_at=5_999)
     await say(store, "a", 10_000, view="next", visible=5_000, tab="t", on_screen=False, leaves=True, lifecycle=Lifecycle.HIDDEN)
     assert (await one(archive, "handle-a.1", 10_000)).visible_ms == 10_000 - 999
     assert await missing(archive, 10_000) == {"handle-a.1": 0}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from stillhere.core.records import ON_SCREEN
-from stillhere.core.rules import ending
+from stillhere.core.rules import EXACT_MS, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stillhere.core.records import Session, View, Visit
-
-EXACT_MS: Final = 1_000
-"""Visible time is exact to a second: what is held back of it for less is what messages take on their way."""
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -39,8 +39,8 @@ _CHECK, _EXTEND, _LEAVE = Kind.CHECK, Kind.EXTEND, Kind.LEAVE
 LONGEST_SUBJECT: Final = 2_000
 """Bytes of a subject; an e-mail address has at most 254 (RFC 5321), and a database's index an end."""
 
-UNCOUNTED_MS: Final = 1_000
-"""A span of a visit that nobody was counted for is remembered if it is at least so long; the stores' statements have it, too."""
+EXACT_MS: Final = 1_000
+"""Visible time is exact to a second: less is but how long messages travel. The stores' statements have it, too."""
 
 UNNUMBERED: Final = -1
 """`seq` of a view that has had no numbered message yet."""
@@ -338,7 +338,7 @@ def _counted(visit: Visit, view: View, grown: View, *, least_ms: int, horizon: i
     """Count by how much a view grew as the span before the horizon, as far as no tab was counted for it yet: the union over tabs.
 
     What was passed over can still be filled, as far back as the view has not told of; of such spans only the latest is known, and none
-    shorter than a second, which is but how long messages travel. A visit is no shorter than any of its views (`least_ms`): what that adds
+    shorter than what is exact. A visit is no shorter than any of its views (`least_ms`): what that adds
     was held back by a late message, and lies where something seemed to be passed over.
     """
     covered_at, from_at, until_at = visit.covered_until_at, visit.uncounted_from_at, visit.uncounted_until_at
@@ -346,7 +346,7 @@ def _counted(visit: Visit, view: View, grown: View, *, least_ms: int, horizon: i
     fills_at = max(begun_at, view.last_seen_at, from_at)
     filled_ms = max(0, min(until_at, horizon) - fills_at)
     visible_ms = visit.visible_ms + filled_ms + max(0, horizon - max(covered_at, begun_at))
-    if begun_at - covered_at >= UNCOUNTED_MS:
+    if begun_at - covered_at >= EXACT_MS:
         from_at, until_at = covered_at, begun_at
     elif filled_ms > 0 and horizon < until_at:
         from_at = horizon

@@ -205,10 +205,8 @@ async def _check_channel(routes: Routes, layout: Layout) -> None:
 
 async def _check_layout(routes: Routes, layout: Layout) -> None:
     found, _ = await _told(routes, Command(0, (b"GET", layout.version)), Command(0, (b"SETNX", layout.version, VERSION)))
-    if found is not None and int(found) < VERSION:
-        # Older releases may not read what is written from now on.
+    known = VERSION if found is None else int(found)
+    if known < VERSION:  # older releases may not read what is written from now on
         await _told(routes, Command(0, (b"SET", layout.version, VERSION)))
-    if found is not None and int(found) > VERSION:
-        raise StoreError(
-            f"the session store was written by a newer release (layout {int(found)}, this one knows {VERSION}): upgrade stillhere"
-        )
+    if known > VERSION:
+        raise StoreError(f"the session store was written by a newer release (layout {known}, this one knows {VERSION}): upgrade stillhere")

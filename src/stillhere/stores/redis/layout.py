@@ -188,7 +188,7 @@ def _list_of(count: int) -> bytes:
     return bytes([0x90 + count])
 
 
-_SESSION, _VIEW, _VISIT, _VISIT_WITH_GAP = _list_of(9), _list_of(13), _list_of(7), _list_of(9)
+_SESSION, _VIEW, _VISIT, _VISIT_UNCOUNTED = _list_of(9), _list_of(13), _list_of(7), _list_of(9)
 
 
 def head_of(id_hash: str) -> bytes:
@@ -321,6 +321,6 @@ def _visit(session: Session, raw: bytes) -> Visit:
     try:
         read = _read_visit(_VISIT + raw)
     except msgspec.DecodeError:  # more follows, or it is broken
-        read = _read_visit(_VISIT_WITH_GAP + raw)
+        read = _read_visit(_VISIT_UNCOUNTED + raw)
     kept = msgspec.structs.asdict(read)
     return Visit(handle=session.handle, subject=session.subject, **kept)

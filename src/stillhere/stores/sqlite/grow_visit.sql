@@ -22,8 +22,8 @@ SET visible_ms = claim.visible_ms,
     END
 FROM (
     SELECT handle, visit, horizon_at, is_over, on_screen, leaves, is_latest, is_viewless, growth, active_growth,
-           max(union_ms, least_ms) AS visible_ms,
-           max(0, least_ms - union_ms) AS held_back_ms,
+           max(known_ms + filled_ms + added_ms, least_ms) AS visible_ms,
+           max(0, least_ms - known_ms - filled_ms - added_ms) AS held_back_ms,
            -- What is passed over by less than a second is but how long messages travel.
            CASE
                WHEN begun_at - covered_until_at >= 1000 THEN covered_until_at
@@ -38,11 +38,7 @@ FROM (
     FROM (
         SELECT *, CASE WHEN growth > 0 AND NOT is_over THEN min(view_visible_ms, horizon_at - started_at) ELSE 0 END AS least_ms,
                CASE WHEN growth > 0 THEN max(0, min(uncounted_until_at, horizon_at) - fills_at) ELSE 0 END AS filled_ms,
-               CASE
-                   WHEN growth > 0 THEN known_ms + max(0, min(uncounted_until_at, horizon_at) - fills_at)
-                       + max(0, horizon_at - max(covered_until_at, begun_at))
-                   ELSE known_ms
-               END AS union_ms
+               CASE WHEN growth > 0 THEN max(0, horizon_at - max(covered_until_at, begun_at)) ELSE 0 END AS added_ms
         FROM (
             SELECT *, CASE WHEN growth > 0 THEN horizon_at - growth END AS begun_at,
                    CASE WHEN growth > 0 THEN max(horizon_at - growth, was_seen_at, uncounted_from_at) END AS fills_at
