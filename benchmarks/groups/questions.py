@@ -33,6 +33,9 @@ LONG_MS: Final = 250
 
 VISITORS: Final = 20_000
 
+FIRST: Final = "all, 18 seconds or more"
+"""Whose pages are asked for by a process that holds nothing in memory yet: nothing else reads as much."""
+
 ZONE: Final = ZoneInfo("Europe/Berlin")
 
 MONTH: Final = VisitFilter(since_at=END_AT - 30 * DAY_MS, until_at=END_AT)
@@ -73,7 +76,20 @@ async def _all(urls: dict[str, str], scale: Scale) -> list[Row]:
             for name, ask in _questions(archive, wanted).items():
                 rows.append(row(f"{name}, {words}, {kind}", await _ms(ask, scale), "ms", group=GROUP, goal=PROMPT))
         await store.close()
+        rows.append(row(f"pages, {FIRST}, the first question, {kind}", await _first_ms(urls[kind], scale), "ms", group=GROUP))
     return rows
+
+
+async def _first_ms(url: str, scale: Scale) -> list[float]:
+    spent = list[float]()
+    while len(spent) < scale.fewer:
+        store, archive = open_store(url)
+        await archive.visits(MONTH, beat_interval=180_000, now=END_AT)  # which connects, and reads no summaries
+        began = time.perf_counter()
+        await _questions(archive, FILTERS[FIRST])["pages"]()
+        spent.append((time.perf_counter() - began) * 1_000)
+        await store.close()
+    return spent
 
 
 def _questions(archive: Archive, wanted: VisitFilter) -> dict[str, Callable[[], Awaitable[Any]]]:

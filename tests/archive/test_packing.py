@@ -15,7 +15,19 @@ from stillhere.archive import days, packing, page_days, rollup, statistics, view
 from stillhere.archive.crowds import Presences
 from stillhere.archive.cursor import named_cursor
 from stillhere.archive.days import ALWAYS, PARTS, block, people_of, read_visits, summarise
-from stillhere.archive.packing import NOTHING, Bodies, Members, count_by_group, distinct_by_group, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.packing import (
+    NOTHING,
+    Bodies,
+    Members,
+    Texts,
+    count_by_group,
+    distinct_by_group,
+    numbers_of,
+    pack,
+    pack_texts,
+    unpack,
+    unpack_hashes,
+)
 from stillhere.archive.records import Asked, DayView, DayVisit, Reading, Stay, VisitFilter
 from stillhere.archive.summaries import Span
 from stillhere.archive.zones import bounds, read_zone
@@ -47,6 +59,13 @@ def test_numbers_are_kept_with_the_lowest_byte_first() -> None:
         assert (len(body), unpack(body).tolist()) == (2 * width + 1, [0, largest])
     hashes = np.array([2**64 - 1, 0], np.uint64)
     assert unpack_hashes(pack(hashes)).tolist() == hashes.tolist()
+
+
+@given(texts=st.lists(st.text(st.characters(codec="utf-8"))))
+def test_texts_are_read_one_by_one(texts: list[str]) -> None:
+    """Whatever letters they are of, and empty ones, too."""
+    found = Texts(pack_texts(texts))
+    assert [found[n] for n in range(len(found))] == list(found) == texts
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6))))
@@ -211,6 +230,25 @@ def test_what_is_not_settled_is_left_out() -> None:
         assert _names_of_parts(block(0, {0: day, DAY_MS: other})) == {*parts, *KIND_PARTS}
 
 
+@pytest.mark.parametrize(
+    "wanted", [VisitFilter(verified=True), VisitFilter(internal=True, max_visible_ms=9), VisitFilter(ended_by=("leave",))]
+)
+def test_a_filter_that_leaves_nobody_out_costs_nothing(wanted: VisitFilter) -> None:
+    """Its pages are told by what a block has added up anyway; once it leaves somebody out, or lets in who does not count, they are not."""
+    visit = DayVisit("a", 5, 6, 1, 1, verified=True, ended_by="leave")
+    others = [visit._replace(verified=False, ended_by="idle", visible_ms=70_000), visit._replace(internal=True, excluded=True)]
+    views, empty = [DayView(n, "/a", "A", 5, 1, 1, 1.0, None) for n in (0, 1)], summarise(DAY_MS, [], []) or {}
+    for visits, is_cheap in (([visit, others[1]], True), ([visit, others[0]], False)):
+        both = block(0, {0: summarise(0, visits, views) or {}, DAY_MS: empty}) or {}
+        asked = Asked(wanted=wanted)
+        assert ("pages" in answering("pages", asked, both)) == is_cheap
+        assert ("kind_pages" in answering("pages", asked, both)) != is_cheap
+        (page,) = _asked(both, asked)
+        assert page.views == 1
+        everybody = Asked(wanted=replace(wanted, internal=True, excluded=True))
+        assert "pages" not in answering("pages", everybody, both)
+
+
 def test_too_many_titles_take_only_the_views_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Browsers name them; every other question is answered as before, of a day and of its block."""
     monkeypatch.setattr(view_rows, "MOST_TITLES", 1)
@@ -276,4 +314,4 @@ def test_another_form_has_another_number() -> None:
     day = summarise(0, visits, views) or {}
     empty = summarise(DAY_MS, [], []) or {}
     written = repr([sorted(body.items()) for body in (day, empty, block(0, {0: day, DAY_MS: empty}) or {})])
-    assert (rollup.FORM, blake2b(written.encode(), digest_size=8).hexdigest()) == (12, "cb0d96571d503f73")
+    assert (rollup.FORM, blake2b(written.encode(), digest_size=8).hexdigest()) == (13, "0f58a883c9e937b1")

@@ -6,11 +6,11 @@ import random
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import select, text
 
+from stillhere.archive.packing import Texts
 from stillhere.archive.records import VisitFilter
 from stillhere.archive.sql import SqlSource
 from stillhere.core.records import EndedBy, View, Visit
@@ -151,7 +151,7 @@ async def named(store: SqliteStore) -> set[str]:
     """Tell whoever is named in a summary."""
     query = select(days.c.body).where(days.c.part.in_(["names", f"{BLOCK}names"]))
     bodies = await store.readers(lambda connection: connection.execute(query).scalars().all())
-    return {name for body in bodies for name in msgspec.msgpack.decode(body)}
+    return {name for body in bodies for name in Texts(body)}
 
 
 async def come(store: SqliteStore, name: str, at: int) -> None:

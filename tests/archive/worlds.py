@@ -126,7 +126,7 @@ class World(NamedTuple):
 
 def answering(question: str, asked: Asked, body: Bodies) -> Bodies:
     """Give of a day or block the parts that answer a question, and no more."""
-    found = {part: body[part] for part in parts_for(question, asked, of_block=not body["check"]) or ()}
+    found = {part: body[part] for part in parts_for(question, asked, of_block="kinds" in body) or ()}
     return found | {part: body[part] for part in parts_more(asked, found)}
 
 

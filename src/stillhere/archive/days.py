@@ -7,6 +7,7 @@ ms since 1970, spans ms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,25 @@ from stillhere.archive import page_days, view_rows
 from stillhere.archive.crowds import overlapping
 from stillhere.archive.kinds import by_kind
 from stillhere.archive.narrowing import does_count, endings_of, flags_of, joined_endings
-from stillhere.archive.packing import NOTHING, Bodies, Groups, Hashes, Numbers, merged, numbers_of, pack, unpack, unpack_hashes
+from stillhere.archive.packing import (
+    NOTHING,
+    Bodies,
+    Groups,
+    Hashes,
+    Numbers,
+    Texts,
+    merged,
+    numbers_of,
+    pack,
+    pack_texts,
+    unpack,
+    unpack_hashes,
+)
 from stillhere.archive.records import Stay
 from stillhere.archive.view_sums import views_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy.typing as npt
 
@@ -36,7 +50,8 @@ Fewer than 65,536, for `view_rows` keeps their places in two bytes.
 """
 
 
-_read_names: Final = msgspec.msgpack.Decoder(list[str]).decode
+_CHECK_BYTES: Final = 16
+
 _read_columns: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes]).decode
 
 
@@ -68,7 +83,7 @@ class People(msgspec.Struct, frozen=True):
     """
 
     numbers: Hashes
-    names: list[str]
+    names: Sequence[str] | Texts
     visits: Numbers
     visible: Numbers
     last: Numbers
@@ -109,7 +124,7 @@ def _people(names: list[str], visits: Visits, counts: Numbers) -> People:
 def check_of(visits: Sequence[DayVisit], views: Sequence[DayView]) -> bytes:
     """Tell a number that is another whenever what a day is summarised from is."""
     encode = msgspec.msgpack.encode
-    return blake2b(encode([list(map(encode, visits)), sorted(map(encode, views))]), digest_size=16).digest()
+    return blake2b(encode([list(map(encode, visits)), sorted(map(encode, views))]), digest_size=_CHECK_BYTES).digest()
 
 
 def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) -> Bodies | None:
@@ -175,7 +190,8 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
     settled = joined_endings(endings) if len(endings) == len(bodies) else None
     flags = np.concatenate([unpack(body["flags"]) for body in bodies])
     kinds = by_kind(begin, flags, settled, rows, visits) if view_rows.has_details(rows) else {}
-    return _narrowing(flags, settled, rows) | kinds | _written(begin, b"", visits, people, pages)
+    check = blake2b(b"".join(body["check"] for body in bodies), digest_size=_CHECK_BYTES).digest()
+    return _narrowing(flags, settled, rows) | kinds | _written(begin, check, visits, people, pages)
 
 
 def _written(begin: int, check: bytes, visits: Visits, people: People, pages: page_days.Views) -> Bodies:
@@ -188,7 +204,7 @@ def _written(begin: int, check: bytes, visits: Visits, people: People, pages: pa
         "visible": pack(visits.visible),
         "active": pack(visits.active),
         "numbers": pack(people.numbers),
-        "names": msgspec.msgpack.encode(people.names),
+        "names": pack_texts(people.names),
         "people": msgspec.msgpack.encode([pack(column) for column in (people.visits, people.visible, np.maximum(people.last - begin, 0))]),
         **page_days.write(pages),
     }
@@ -221,7 +237,7 @@ def read_views(bodies: Bodies) -> page_days.Views:
 def people_in(begin: int, bodies: Bodies) -> People:
     """Read the visitors of a day or block; of one that does not count nothing but the name is there."""
     visits, visible, last = map(unpack, _read_columns(bodies["people"]))
-    numbers, names = unpack_hashes(bodies["numbers"]), _read_names(bodies["names"])
+    numbers, names = unpack_hashes(bodies["numbers"]), Texts(bodies["names"])
     return People(numbers=numbers, names=names, visits=visits, visible=visible, last=np.where(visits > 0, last + begin, 0))
 
 
@@ -232,7 +248,7 @@ def people_among(visits: Visits, bodies: Bodies) -> People:
     np.maximum.at(last, visits.who, visits.starts + visits.opens)
     return People(
         numbers=visits.people,
-        names=_read_names(bodies["names"]),
+        names=Texts(bodies["names"]),
         visits=np.bincount(visits.who, minlength=count),
         visible=np.bincount(visits.who, visits.visible, count).astype(np.int64),
         last=last,

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from stillhere.archive import page_days, view_rows
-from stillhere.archive.narrowing import kept, read_endings
+from stillhere.archive.narrowing import does_count, kept, read_endings
 from stillhere.archive.packing import Bodies, Numbers, pack, unpack
 from stillhere.archive.statistics import EDGES
 from stillhere.archive.view_sums import views_in
@@ -81,6 +81,8 @@ def _kinds(flags: Numbers, endings: Body | None, visible: Numbers) -> tuple[list
 def parts_besides(asked: Asked, bodies: Bodies) -> set[str]:
     """Tell which parts of a block answer for the pages of some of its visits, besides those that tell which these are."""
     whole, mixed = _wanted(asked, bodies)
+    if not mixed and np.array_equal(whole, _counted(bodies)):
+        return {"pages", "seen"}
     parts = {"kind_pages", "kind_seen"} if whole.any() else set[str]()
     one_by_one = {f"{part} {name}" for part in ("viewed", "views") for name in mixed}
     return parts | one_by_one | {"who"} if mixed else parts
@@ -108,10 +110,19 @@ def views_of_kinds(begin: int, asked: Asked, bodies: Bodies, visits: Visits) -> 
     return found
 
 
+def _counted(bodies: Bodies) -> npt.NDArray[np.bool_]:
+    """Tell of each kind whether it is in what a summary has added up anyway: many a filter leaves out nobody."""
+    kinds = _read_kinds(bodies["kinds"])
+    of_kind = np.zeros(len(kinds.names), np.int64)
+    of_kind[unpack(kinds.visits)] = unpack(bodies["flags"])
+    return does_count(of_kind)
+
+
 def _wanted(asked: Asked, bodies: Bodies) -> tuple[npt.NDArray[np.bool_], list[str]]:
     """Tell of each kind whether it is wanted as a whole, and which are wanted in part."""
     kinds = _read_kinds(bodies["kinds"])
     places, count = unpack(kinds.visits), len(kinds.names)
-    wanted, there = np.bincount(places, kept(asked, bodies), count), np.bincount(places, minlength=count)
+    both = np.bincount(2 * places + kept(asked, bodies), minlength=2 * count).reshape(count, 2)
+    wanted, there = both[:, 1], both.sum(axis=1)
     is_mixed = (wanted > 0) & (wanted < there)
     return wanted == there, [kinds.names[n] for n in np.flatnonzero(is_mixed).tolist()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -21,6 +22,8 @@ Body = bytes | memoryview
 
 Bodies = dict[str, Body]
 """The parts of a summary."""
+
+_read_texts: Final = msgspec.msgpack.Decoder(tuple[memoryview, memoryview]).decode
 
 _WIDTHS: Final = (1, 2, 4, 8)
 
@@ -79,6 +82,38 @@ def unpack_narrow(body: Body) -> npt.NDArray[Any]:
 
 def _read(body: Body) -> npt.NDArray[Any]:
     return np.frombuffer(body, f"<u{body[-1]}", (len(body) - 1) // body[-1])
+
+
+class Texts:
+    """Texts that `pack_texts` wrote; each is read when it is asked for, for of very many only few are.
+
+    Args:
+        body: what it wrote.
+    """
+
+    def __init__(self, body: Body) -> None:
+        """Read where each text ends."""
+        ends, self._bytes = _read_texts(body)
+        self._ends = unpack(ends)
+
+    def __len__(self) -> int:
+        """Tell how many there are."""
+        return len(self._ends)
+
+    def __getitem__(self, n: int) -> str:
+        """Read the text at a place, counted from 0."""
+        return str(self._bytes[self._ends[n - 1] if n else 0 : self._ends[n]], "utf-8")
+
+    def __iter__(self) -> Iterator[str]:
+        """Read all of them."""
+        ends = self._ends.tolist()
+        return (str(self._bytes[begin:end], "utf-8") for begin, end in pairwise([0, *ends]))
+
+
+def pack_texts(texts: Iterable[str]) -> bytes:
+    """Write texts one after the other, and where each ends."""
+    encoded = [text.encode() for text in texts]
+    return msgspec.msgpack.encode((pack(np.cumsum([len(one) for one in encoded], dtype=np.int64)), b"".join(encoded)))
 
 
 def merged(parts: Sequence[Hashes]) -> tuple[Hashes, list[Numbers]]:

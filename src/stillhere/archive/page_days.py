@@ -53,7 +53,13 @@ Title = tuple[int, int, str]
 """When the visit began that told a title, and when it was heard of last; or a day's or block's begin, and the view's rank; the title."""
 
 
-Bins = tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], ...]
+_NEAR: Final = 1 << 9
+"""Of so many pages every bin that could be has a counter, which spares a sort."""
+
+Counted = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Keys, and how often."""
+
+Bins = tuple[Counted, ...]
 """Keys, made of a place and the number of a bin, in order of the places, and how often: of visible time, active time and scroll."""
 
 
@@ -225,20 +231,29 @@ def together(parts: Sequence[Views]) -> Views:
 
     def seen() -> Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]:
         pieces = ((at, who, part.seen.pieces()) for (at, part), who in zip(moved, whose, strict=True))
-        return ((at[places], counts, who[numbers]) for at, who, some in pieces for places, counts, numbers in some)
+        return ((at[places], counts, who.take(numbers)) for at, who, some in pieces for places, counts, numbers in some)
 
     return Views(
         titles=list(titles.items()),
         places=np.concatenate([at[part.places] for at, part in moved]),
         sums=np.concatenate([part.sums for part in parts]),
-        bins=tuple(
-            (np.concatenate([_moved_bins(at, part.bins[n][0]) for at, part in moved]), np.concatenate([part.bins[n][1] for part in parts]))
-            for n in range(3)
-        ),
+        bins=tuple(_added_bins([(_moved_bins(at, part.bins[n][0]), part.bins[n][1]) for at, part in moved], len(titles)) for n in range(3)),
         people=people,
         seen=Members(seen, sum(part.seen.count for part in parts)),
         heat=(np.concatenate([at[part.heat[0]] for at, part in moved]), np.concatenate([part.heat[1] for part in parts])),
     )
+
+
+def _added_bins(parts: Sequence[Counted], count: int) -> Counted:
+    """Add the bins of several days up, one day after the other: to hold all keys at once takes longer."""
+    if count > _NEAR:
+        keys, counts = zip(*parts, strict=True)
+        return np.concatenate(keys), np.concatenate(counts)
+    sums = np.zeros(count << _BITS, np.int64)
+    for some, often in parts:
+        np.add.at(sums, some.astype(np.intp), often.astype(np.int64))
+    found = np.flatnonzero(sums)
+    return found, sums[found]
 
 
 def _moved_bins(at: Numbers, keys: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, type_coerce
 from sqlalchemy.types import NullType
 
 from stillhere.archive.days import ALWAYS, PARTS, block, check_of, summarise
+from stillhere.archive.held import Held
 from stillhere.archive.records import Asked, VisitFilter
 from stillhere.archive.summaries import Span, parts_for, parts_more
 from stillhere.errors import StoreRefused
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from stillhere.archive.held import Versions
     from stillhere.archive.packing import Bodies
     from stillhere.archive.sql import SqlSource
     from stillhere.stores.sql.readers import Readers
@@ -42,8 +44,11 @@ QUIET_MS: Final = 2 * DAY_MS
 AT_ONCE: Final = 30
 """Days that are summarised in one pass."""
 
-FORM: Final = 12
+FORM: Final = 13
 """The form of the summaries; with another, they are all made anew."""
+
+HELD_MS: Final = 600_000
+"""What nobody asked for in so long is not held in memory any more, nor who was erased meanwhile."""
 
 NEVER: Final = math.inf
 """When it makes sense to try again with a day that has too much in it."""
@@ -61,13 +66,15 @@ class Rollup:
         """Keep them; no day is known to have been gone over yet."""
         self._readers = readers
         self._source = source
+        self._held = Held()
+        self._swept_at = 0
         self._gone_over = -1
         self._later: dict[int, float] = {}  # days that could not be summarised, and when it makes sense to try again
         self._never: set[int] = set()  # blocks that cannot be put together
 
     async def span(self, asked: Asked, question: str) -> Span | None:
         """Find the days of a period; None if a filter asks for more than days know, or none of it is summarised."""
-        found = await self._readers(_read, question, asked)
+        found = await self._readers(_read, question, asked, self._held)
         if not found:
             return None
         return Span(bodies={at: body for at, (_, body) in found.items()}, rest=_rest(asked, found), asked=asked)
@@ -79,6 +86,9 @@ class Rollup:
             internal: who does not count.
             now: milliseconds since 1970.
         """
+        if now - self._swept_at >= HELD_MS:
+            self._swept_at = now
+            self._held.sweep()
         mark = _mark(internal)
         missing = [day for day in await self._readers(_missing, mark, now - QUIET_MS) if self._later.get(day, 0) <= now][:AT_ONCE]
         written = 0
@@ -158,19 +168,20 @@ def _mark(internal: tuple[str, ...]) -> str:
     return sha256("\n".join((str(FORM), *internal)).encode()).hexdigest()[:16]
 
 
-def _read(connection: Connection, question: str, asked: Asked) -> dict[int, tuple[int, Bodies]]:
+def _read(connection: Connection, question: str, asked: Asked, held: Held) -> dict[int, tuple[int, Bodies]]:
     """Read what a question needs of the blocks of a period, and of the days that are in none; with each tell how long it is."""
     of_day, of_block = (parts_for(question, asked, of_block=is_block) for is_block in (False, True))
     if of_day is None or of_block is None:
         return {}
     read_at_once(connection)
     mark, wanted = _mark(asked.internal), asked.wanted
-    found = _whole(_bodies(connection, BLOCK, of_block, mark, _begins(connection, BLOCK, BLOCK_MS, mark, wanted)), of_block)
+    blocks = _versions(connection, BLOCK, BLOCK_MS, mark, wanted)
+    found = _whole(_held_bodies(connection, BLOCK, of_block, mark, blocks, held), of_block)
     more = set[str]().union(*(parts_more(asked, body) for body in found.values()))
-    for begin, body in _bodies(connection, BLOCK, more, mark, found).items():
+    for begin, body in _held_bodies(connection, BLOCK, more, mark, {begin: blocks[begin] for begin in found}, held).items():
         found[begin] |= body
-    single = [day for day in _begins(connection, "", DAY_MS, mark, wanted) if day - day % BLOCK_MS not in found]
-    days_found = _whole(_bodies(connection, "", of_day, mark, single), of_day)
+    single = {day: of for day, of in _versions(connection, "", DAY_MS, mark, wanted).items() if day - day % BLOCK_MS not in found}
+    days_found = _whole(_held_bodies(connection, "", of_day, mark, single, held), of_day)
     both = [(begin, (length, body)) for length, few in ((BLOCK_MS, found), (DAY_MS, days_found)) for begin, body in few.items()]
     return dict(sorted(both))
 
@@ -180,24 +191,36 @@ def _whole(found: dict[int, Bodies], parts: Sequence[str]) -> dict[int, Bodies]:
     return {begin: body for begin, body in found.items() if body.keys() >= set(parts)}
 
 
-def _begins(connection: Connection, kind: str, length: int, mark: str, wanted: VisitFilter) -> Sequence[int]:
-    query = select(days.c.day).where(days.c.part == f"{kind}check", days.c.mark == mark)
+def _versions(connection: Connection, kind: str, length: int, mark: str, wanted: VisitFilter) -> Versions:
+    """Find the days or blocks of a period, and tell what each is made of."""
+    query = select(days.c.day, days.c.body).where(days.c.part == f"{kind}check", days.c.mark == mark)
     if wanted.since_at is not None:
         query = query.where(days.c.day >= wanted.since_at)
     if wanted.until_at is not None:
         query = query.where(days.c.day <= wanted.until_at - length)
-    return connection.execute(query).scalars().all()
+    return {begin: mark.encode() + body for begin, body in connection.execute(query)}
 
 
-def _bodies(connection: Connection, kind: str, parts: Collection[str], mark: str, begins: Collection[int]) -> dict[int, Bodies]:
+def _held_bodies(connection: Connection, kind: str, parts: Collection[str], mark: str, versions: Versions, held: Held) -> dict[int, Bodies]:
+    """As `_bodies`, but read what is not held only."""
+    names = {kind + part for part in parts}
+    found = held.take(versions, names)
+    lacking = {begin: names - found.get(begin, {}).keys() for begin in versions}
+    read = _bodies(connection, set[str]().union(*lacking.values()), mark, [begin for begin, some in lacking.items() if some])
+    held.keep(versions, read)
+    for begin, bodies in read.items():
+        found[begin] = found.get(begin, {}) | bodies
+    return {begin: {name.removeprefix(kind): body for name, body in bodies.items()} for begin, bodies in found.items()}
+
+
+def _bodies(connection: Connection, names: Collection[str], mark: str, begins: Collection[int]) -> dict[int, Bodies]:
     """Read parts of some days or blocks; what a summary has not, or has gone meanwhile, is left out."""
-    names = [kind + part for part in parts]
     columns = (days.c.day, days.c.part, type_coerce(days.c.body, NullType()))  # as the database's driver gives it: nothing is copied
     query = select(*columns).where(days.c.part.in_(names), days.c.mark == mark, days.c.day.in_(begins))
     query = query.execution_options(bulky=True)
     found: dict[int, Bodies] = {}
     for begin, part, body in connection.execute(query) if begins and names else ():
-        found.setdefault(begin, {})[part.removeprefix(kind)] = body
+        found.setdefault(begin, {})[part] = body
     return found
 
 
@@ -239,7 +262,7 @@ def put_together(connection: Connection, begin: int, mark: str) -> bool:
     hold_days(connection)
     inside = (days.c.part == "check", days.c.mark == mark, days.c.day >= begin, days.c.day < begin + BLOCK_MS)
     begins = connection.execute(select(days.c.day).where(*inside)).scalars().all()
-    found = _whole(_bodies(connection, "", PARTS, mark, begins), ALWAYS)
+    found = _whole(_bodies(connection, PARTS, mark, begins), ALWAYS)
     if len(found) < BLOCK_MS // DAY_MS:
         return True
     _take_apart(connection, begin)
