@@ -307,6 +307,16 @@ def test_quartiles_of_pages_are_near(spent: int) -> None:
     assert by_day.active.median == 0
 
 
+def test_however_many_pages_there_are_they_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many for a counter of each bin the keys are sorted instead, and the numbers are the same."""
+    readings = [reading(n)._replace(page=f"/{n % 5}", visible_ms=n * 997) for n in range(200)]
+    parts = [page_days.views_of(readings[:90]), page_days.views_of(readings[90:])]
+    by_counters = page_days.pages(page_days.together(parts))
+    monkeypatch.setattr(page_days, "_NEAR", 4)
+    assert page_days.pages(page_days.together(parts)) == by_counters
+    assert sum(page.views for page in by_counters) == 200
+
+
 def test_another_form_has_another_number() -> None:
     """What is kept is read by whoever finds it: when a day is written otherwise than before, `rollup.FORM` has to be raised with it."""
     visits = [DayVisit("a", 5, 70_000, 60_000, 300, ended_by="leave"), DayVisit("b", 6, 9, 3, 1, excluded=True, ended_by="idle")]
