@@ -138,6 +138,7 @@ def summarise(begin: int, visits: Sequence[DayVisit], views: Sequence[DayView]) 
     Returns:
         The parts, packed; None if there is too much of something to keep it so, or a span is negative.
     """
+    views = sorted(views, key=msgspec.msgpack.encode)  # parts of two makings fit together if they are of the same check
     order = sorted(range(len(visits)), key=lambda n: visits[n].started_at)
     places = np.zeros(len(visits), np.int64)
     places[order] = np.arange(len(visits))

@@ -1,4 +1,4 @@
-"""Parts of summaries that were read lately, held in memory: a dashboard asks one question after the other of the same year. Pure."""
+"""Parts of summaries that were read lately, held in memory: a dashboard asks one question after the other of the same year."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ if TYPE_CHECKING:
     from stillhere.archive.packing import Bodies
 
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""What the questions of a dashboard read of a year with a million visits, whatever the filter."""
+"""More than any question reads of a year with a million visits."""
+
+BESIDES: Final = 400
+"""Bytes that a part takes besides its own: its key, and its place among all."""
 
 Versions = dict[int, bytes]
-"""What each day or block is made of, told by a hash, by its first instant."""
+"""By the first instant of each day or block: a hash of what it is made of, and of who does not count."""
 
 
 class _Part(msgspec.Struct):
     version: bytes
     body: bytes
     sweep: int
-    """Before which sweep it was asked for last."""
+    """After how many sweeps it was asked for last."""
 
 
 class Held:
     """Parts of days and blocks, up to so many bytes; what was asked for longest ago makes room. Threads share it.
 
     Args:
-        most_bytes: of all that is held. What is more than that at once is not held at all.
+        most_bytes: of all that is held.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -42,42 +45,47 @@ class Held:
         self._sweep = 0
         self._lock = Lock()
 
-    def take(self, versions: Versions, names: Collection[str]) -> dict[int, Bodies]:
+    def take(self, versions: Versions, wanted: Mapping[int, Collection[str]]) -> dict[int, Bodies]:
         """Give what is held of some days or blocks, and let go of what they were made of before.
 
         Args:
             versions: of which ones.
-            names: of parts.
+            wanted: of each, the names of parts.
         """
-        found: dict[int, Bodies] = {}
         with self._lock:
-            for key in ((begin, name) for begin in versions for name in names):
-                part = self._parts.get(key)
-                if part is None:
-                    continue
-                if part.version != versions[key[0]]:
-                    self._drop(key)
-                    continue
+            return {begin: self._of(begin, versions[begin], names) for begin, names in wanted.items()}
+
+    def _of(self, begin: int, version: bytes, names: Collection[str]) -> Bodies:
+        found: Bodies = {}
+        for key in [(begin, name) for name in names if (begin, name) in self._parts]:
+            part = self._parts[key]
+            if part.version == version:
                 part.sweep = self._sweep
                 self._parts.move_to_end(key)
-                found.setdefault(key[0], {})[key[1]] = part.body
+                found[key[1]] = part.body
+            else:
+                self._drop(key)
         return found
 
     def keep(self, versions: Versions, found: Mapping[int, Bodies]) -> None:
-        """Hold what was read.
+        """Hold what was read, unless it is more than there is room for in all: it would only drive out what others need, and itself.
 
         Args:
             versions: of which days or blocks.
             found: their parts, by their names.
         """
-        if sum(len(body) for bodies in found.values() for body in bodies.values()) > self._most_bytes:
+        if sum(len(body) + BESIDES for bodies in found.values() for body in bodies.values()) > self._most_bytes:
             return
+        # Copied, so that nothing of a database's answer stays; and before anybody has to wait for it.
+        parts = [
+            ((begin, name), _Part(versions[begin], bytes(body), 0)) for begin, bodies in found.items() for name, body in bodies.items()
+        ]
         with self._lock:
-            for begin, bodies in found.items():
-                for name, body in bodies.items():
-                    self._drop((begin, name))
-                    self._parts[begin, name] = _Part(versions[begin], bytes(body), self._sweep)  # a copy frees the database's answer
-                    self._bytes += len(body)
+            for key, part in parts:
+                self._drop(key)
+                part.sweep = self._sweep
+                self._parts[key] = part
+                self._bytes += len(part.body) + BESIDES
             while self._bytes > self._most_bytes:
                 self._drop(next(iter(self._parts)))
 
@@ -88,6 +96,12 @@ class Held:
                 self._drop(key)
             self._sweep += 1
 
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._parts.clear()
+            self._bytes = 0
+
     def _drop(self, key: tuple[int, str]) -> None:
         part = self._parts.pop(key, None)
-        self._bytes -= 0 if part is None else len(part.body)
+        self._bytes -= 0 if part is None else len(part.body) + BESIDES

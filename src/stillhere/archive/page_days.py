@@ -53,7 +53,7 @@ Title = tuple[int, int, str]
 """When the visit began that told a title, and when it was heard of last; or a day's or block's begin, and the view's rank; the title."""
 
 
-_NEAR: Final = 1 << 9
+_FEW_PAGES: Final = 1 << 9
 """Of so many pages every bin that could be has a counter, which spares a sort."""
 
 Counted = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -246,7 +246,7 @@ def together(parts: Sequence[Views]) -> Views:
 
 def _added_bins(parts: Sequence[Counted], count: int) -> Counted:
     """Add the bins of several days up, one day after the other: to hold all keys at once takes longer."""
-    if count > _NEAR:
+    if count > _FEW_PAGES:
         keys, counts = zip(*parts, strict=True)
         return np.concatenate(keys), np.concatenate(counts)
     sums = np.zeros(count << _BITS, np.int64)

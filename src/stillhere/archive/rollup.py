@@ -25,7 +25,7 @@ from stillhere.stores.sql.days import BLOCK, BLOCK_MS, DAY_MS, forget_days, hold
 from stillhere.stores.sql.schema import days, visits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -44,7 +44,7 @@ QUIET_MS: Final = 2 * DAY_MS
 AT_ONCE: Final = 30
 """Days that are summarised in one pass."""
 
-FORM: Final = 13
+FORM: Final = 14
 """The form of the summaries; with another, they are all made anew."""
 
 HELD_MS: Final = 600_000
@@ -78,6 +78,10 @@ class Rollup:
         if not found:
             return None
         return Span(bodies={at: body for at, (_, body) in found.items()}, rest=_rest(asked, found), asked=asked)
+
+    def let_go(self) -> None:
+        """Hold nothing in memory of what was read."""
+        self._held.clear()
 
     async def summarise(self, internal: tuple[str, ...], *, now: int) -> int:
         """Summarise days that are settled and not yet, the earliest first, up to a few; and go over one that is. Tell how many were.
@@ -176,12 +180,12 @@ def _read(connection: Connection, question: str, asked: Asked, held: Held) -> di
     read_at_once(connection)
     mark, wanted = _mark(asked.internal), asked.wanted
     blocks = _versions(connection, BLOCK, BLOCK_MS, mark, wanted)
-    found = _whole(_held_bodies(connection, BLOCK, of_block, mark, blocks, held), of_block)
-    more = set[str]().union(*(parts_more(asked, body) for body in found.values()))
-    for begin, body in _held_bodies(connection, BLOCK, more, mark, {begin: blocks[begin] for begin in found}, held).items():
+    found = _whole(_held_bodies(connection, BLOCK, dict.fromkeys(blocks, of_block), mark, blocks, held), of_block)
+    more = {begin: parts_more(asked, body) for begin, body in found.items()}
+    for begin, body in _held_bodies(connection, BLOCK, more, mark, blocks, held).items():
         found[begin] |= body
     single = {day: of for day, of in _versions(connection, "", DAY_MS, mark, wanted).items() if day - day % BLOCK_MS not in found}
-    days_found = _whole(_held_bodies(connection, "", of_day, mark, single, held), of_day)
+    days_found = _whole(_held_bodies(connection, "", dict.fromkeys(single, of_day), mark, single, held), of_day)
     both = [(begin, (length, body)) for length, few in ((BLOCK_MS, found), (DAY_MS, days_found)) for begin, body in few.items()]
     return dict(sorted(both))
 
@@ -201,16 +205,21 @@ def _versions(connection: Connection, kind: str, length: int, mark: str, wanted:
     return {begin: mark.encode() + body for begin, body in connection.execute(query)}
 
 
-def _held_bodies(connection: Connection, kind: str, parts: Collection[str], mark: str, versions: Versions, held: Held) -> dict[int, Bodies]:
-    """As `_bodies`, but read what is not held only."""
-    names = {kind + part for part in parts}
-    found = held.take(versions, names)
-    lacking = {begin: names - found.get(begin, {}).keys() for begin in versions}
-    read = _bodies(connection, set[str]().union(*lacking.values()), mark, [begin for begin, some in lacking.items() if some])
+def _held_bodies(
+    connection: Connection, kind: str, parts: Mapping[int, Collection[str]], mark: str, versions: Versions, held: Held
+) -> dict[int, Bodies]:
+    """Give parts of some days or blocks, of each its own, and read only what is not held."""
+    wanted = {begin: {kind + part for part in some} for begin, some in parts.items()}
+    found = held.take(versions, wanted)
+    lacking = {begin: missing for begin, names in wanted.items() if (missing := names - found[begin].keys())}
+    read = {
+        begin: {name: body for name, body in bodies.items() if name in lacking[begin]}
+        for begin, bodies in _bodies(connection, set[str]().union(*lacking.values()), mark, list(lacking)).items()
+    }
     held.keep(versions, read)
-    for begin, bodies in read.items():
-        found[begin] = found.get(begin, {}) | bodies
-    return {begin: {name.removeprefix(kind): body for name, body in bodies.items()} for begin, bodies in found.items()}
+    return {
+        begin: {name.removeprefix(kind): body for name, body in (bodies | read.get(begin, {})).items()} for begin, bodies in found.items()
+    }
 
 
 def _bodies(connection: Connection, names: Collection[str], mark: str, begins: Collection[int]) -> dict[int, Bodies]:

@@ -122,7 +122,10 @@ class SqlSource:
 
     async def erase(self, subject: str) -> Erased:
         """See `ArchiveSource.erase`."""
-        return await self._readers.write(_erase, subject)
+        erased = await self._readers.write(_erase, subject)
+        if self._rollup is not None:
+            self._rollup.let_go()
+        return erased
 
 
 def _day_visit(row: Row[Any], internal: tuple[str, ...]) -> DayVisit:
