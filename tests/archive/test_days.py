@@ -126,6 +126,7 @@ async def test_without_numpy_the_visits_are_asked(tmp_path: Path, monkeypatch: p
     store, archive = open_store(url)
     assert await archive.summarise(now=LATER) == 0
     assert await answers(archive, PERIODS[0]) == with_days
+    assert (await archive.erase("v1")).sessions > 0
     await store.close()
 
 

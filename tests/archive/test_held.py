@@ -148,7 +148,9 @@ async def test_each_block_gives_what_it_is_asked_for(tmp_path: Path, read: list[
         session = replace(session, ended_at=at + visible, ended_by=EndedBy.SIGNED_OUT)
         of, ends_at = session.handle, at + visible
         stay = Visit(handle=of, number=1, subject=f"v{n}", started_at=at, last_seen_at=ends_at, covered_until_at=at, visible_ms=visible)
-        view = View(handle=of, view="1", visit=1, tab=None, page=f"/{n % 3}", opened_at=at, last_seen_at=ends_at, visible_ms=visible)
+        view = View(
+            handle=of, view="1", visit=1, tab=None, page=f"/{n % 3}", title=None, opened_at=at, last_seen_at=ends_at, visible_ms=visible
+        )
         await sql.keep([Changed(session.handle, 1, session, [stay], [view])])
     await settle(archive, FIRST + 4 * BLOCK_MS + 5 * DAY_MS)
     assert len(await blocks(sql)) == 4
