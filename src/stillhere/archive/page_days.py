@@ -188,19 +188,18 @@ def read(bodies: Bodies, people: Hashes) -> Views:
 
 
 def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
-    """Take what is at some of the places, by runs: much is at each."""
-    new = np.cumsum(which) - 1
+    """Take what is at some of the places: much is at each, and many follow each other."""
+    new, spans = np.cumsum(which) - 1, _spans(which)
 
     def bins(keys: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        runs = _runs(keys, len(which))
-        mine = np.repeat(which, runs)
-        shifts = np.repeat(_shifts(new, keys.dtype)[which], runs[which])
-        return keys[mine] + shifts, counts[mine]
+        begins = _begins(keys, len(which))
+        shifts = np.repeat(_shifts(new, keys.dtype)[which], np.diff(begins)[which])
+        return _taken(keys, begins, spans) + shifts, _taken(counts, begins, spans)
 
     def seen() -> Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]:
         for places, counts, who in views.seen.pieces():
             mine = which[places]
-            yield new[places[mine]], counts[mine], who[np.repeat(mine, counts)]
+            yield new[places[mine]], counts[mine], _taken(who, np.append(0, np.cumsum(counts)), _spans(mine))
 
     rows, measured = (np.flatnonzero(which[places]) for places in (views.places, views.heat[0]))
     return Views(
@@ -212,6 +211,16 @@ def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
         seen=Members(seen, views.seen.count),
         heat=(new[views.heat[0][measured]], views.heat[1][measured]),
     )
+
+
+def _spans(which: npt.NDArray[np.bool_]) -> Numbers:
+    """Tell where runs of chosen places begin and end."""
+    return np.flatnonzero(np.diff(which.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+
+
+def _taken(column: npt.NDArray[Any], begins: Numbers, spans: Numbers) -> npt.NDArray[Any]:
+    """Take what is at some spans of places, each of which has what begins there until the next one's begins."""
+    return np.concatenate([column[:0], *(column[begin:end] for begin, end in begins[spans].tolist())])
 
 
 def together(parts: Sequence[Views]) -> Views:
@@ -260,13 +269,13 @@ def _moved_bins(at: Numbers, keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Give the keys of bins, in order of their pages, these new places; in four bytes each if that is enough."""
     width = np.uint32 if at.max(initial=0) < _FEW else np.int64
     keys = keys.astype(width, copy=False)
-    moved: npt.NDArray[Any] = keys + np.repeat(_shifts(at, keys.dtype), _runs(keys, len(at)))
+    moved: npt.NDArray[Any] = keys + np.repeat(_shifts(at, keys.dtype), np.diff(_begins(keys, len(at))))
     return moved
 
 
-def _runs(keys: npt.NDArray[Any], count: int) -> Numbers:
-    """Tell how many keys each place has."""
-    return np.diff(np.searchsorted(keys, (np.arange(count + 1) << _BITS).astype(keys.dtype)))
+def _begins(keys: npt.NDArray[Any], count: int) -> Numbers:
+    """Tell where the keys of each place begin, and where the last one's end."""
+    return np.searchsorted(keys, (np.arange(count + 1) << _BITS).astype(keys.dtype))
 
 
 def _shifts(at: Numbers, width: np.dtype[Any]) -> npt.NDArray[Any]:
