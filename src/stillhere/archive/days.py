@@ -191,6 +191,7 @@ def block(begin: int, days: Mapping[int, Bodies]) -> Bodies | None:
     settled = joined_endings(endings) if len(endings) == len(bodies) else None
     flags = np.concatenate([unpack(body["flags"]) for body in bodies])
     kinds = by_kind(begin, flags, settled, rows, visits) if view_rows.has_details(rows) else {}
+    # A block is made of its days alone: whoever holds a part of it knows by this whether it still is the same.
     check = blake2b(b"".join(body["check"] for body in bodies), digest_size=_CHECK_BYTES).digest()
     return _narrowing(flags, settled, rows) | kinds | _written(begin, check, visits, people, pages)
 
