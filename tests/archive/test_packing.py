@@ -314,14 +314,15 @@ def test_quartiles_of_pages_are_near(spent: int) -> None:
     assert by_day.active.median == 0
 
 
-def test_however_many_pages_there_are_they_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With too many for a counter of each bin the keys are sorted instead, and the numbers are the same."""
-    readings = [reading(n)._replace(page=f"/{n % 5}", visible_ms=n * 997) for n in range(200)]
+@pytest.mark.parametrize("count", [200, 1_000])
+def test_however_many_pages_there_are_they_add_up(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many for a counter of each bin the keys are sorted, or counted where they are near each other: the numbers are the same."""
+    readings = [reading(n)._replace(page=f"/{n % 5}", visible_ms=n * 997) for n in range(count)]
     parts = [page_days.views_of(readings[:90]), page_days.views_of(readings[90:])]
     by_counters = page_days.pages(page_days.together(parts))
     monkeypatch.setattr(page_days, "_FEW_PAGES", 4)
     assert page_days.pages(page_days.together(parts)) == by_counters
-    assert sum(page.views for page in by_counters) == 200
+    assert sum(page.views for page in by_counters) == count
 
 
 def test_another_form_has_another_number() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import starmap
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,8 +28,6 @@ from stillhere.archive.statistics import PageTotals, Quartiles, Spread
 from stillhere.core.heat import PARTS, read_heat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from stillhere.archive.records import Reading
 
 _FINE: Final = 5
@@ -59,8 +57,8 @@ _FEW_PAGES: Final = 1 << 9
 Counted = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Keys, and how often."""
 
-Bins = tuple[Counted, ...]
-"""Keys, made of a place and the number of a bin, in order of the places, and how often: of visible time, active time and scroll."""
+Bins = Callable[[], Iterable[Counted]]
+"""Makes some at a time, for these a processor's cache holds: keys, made of a place and the number of a bin, in order of the places."""
 
 
 class Views(msgspec.Struct, frozen=True):
@@ -69,7 +67,7 @@ class Views(msgspec.Struct, frozen=True):
     Attributes:
         titles: of each place its page, which may be there at several, and the latest title.
         places, sums: rows of number, visible and active time, and at which place each is.
-        bins: see there.
+        bins: of visible time, active time and scroll.
         people: the visitors, hashed and sorted.
         seen: of which places, and the places among those people of who saw what is there.
         heat: rows of twenty sums, and at which place.
@@ -78,7 +76,7 @@ class Views(msgspec.Struct, frozen=True):
     titles: Sequence[tuple[str, Title | None]]
     places: Numbers
     sums: Numbers
-    bins: Bins
+    bins: tuple[Bins, ...]
     people: Hashes
     seen: Members
     heat: tuple[Numbers, Numbers]
@@ -118,7 +116,7 @@ def views_of(readings: Sequence[Reading]) -> Views:
         titles=list(titles.items()),
         places=of,
         sums=np.stack([ones, visible, active], axis=1),
-        bins=tuple((keys, ones) for keys in bins_of(of, visible, active, scroll)),
+        bins=tuple(bins_at_hand(keys, ones) for keys in bins_of(of, visible, active, scroll)),
         people=people,
         seen=Members(lambda: [(of, ones, who)], len(of)),
         heat=(np.array([place for place, _ in measured], np.int64), _rows([heat for _, heat in measured], PARTS)),
@@ -142,6 +140,11 @@ def bins_of(
     return tuple(begins | numbers.astype(begins.dtype, copy=False) for numbers in (_bins(visible), _bins(active), scroll))
 
 
+def bins_at_hand(keys: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Bins:
+    """Give bins that are there already, all at a time."""
+    return lambda: [(keys, counts)]
+
+
 def _bins(spans: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """Tell the bins of spans, 0 for none: a float's exponent and the first bits of its fraction, which are its logarithm almost."""
     found: npt.NDArray[np.int32] = (spans.astype(np.float32).view(np.int32) >> _FRACTION - _FINE) - (_ONE - 1)
@@ -163,7 +166,7 @@ def write(views: Views) -> Bodies:
     packed = _Packed(
         titles=views.titles,
         sums=pack(_sums(views.places, views.sums, count)),
-        bins=[(memoryview(pack(keys)), memoryview(pack(counts))) for keys, counts in starmap(count_keys, views.bins)],
+        bins=[(memoryview(pack(keys)), memoryview(pack(counts))) for keys, counts in (_added(bins, count) for bins in views.bins)],
         heat=(pack(measured), pack(heat[measured])),
     )
     encode = msgspec.msgpack.encode
@@ -180,7 +183,7 @@ def read(bodies: Bodies, people: Hashes) -> Views:
         titles=found.titles,
         places=places,
         sums=unpack(found.sums).reshape(-1, 3),
-        bins=tuple((unpack_narrow(keys).astype(np.uint32, copy=False), unpack_narrow(counts)) for keys, counts in found.bins),
+        bins=tuple(bins_at_hand(unpack_narrow(keys).astype(np.uint32, copy=False), unpack_narrow(counts)) for keys, counts in found.bins),
         people=people,
         seen=Members(lambda: [runs], len(who)),
         heat=(unpack(found.heat[0]), unpack(found.heat[1]).reshape(-1, PARTS)),
@@ -191,10 +194,11 @@ def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
     """Take what is at some of the places: much is at each, and many follow each other."""
     new, spans = np.cumsum(which) - 1, _spans(which)
 
-    def bins(keys: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        begins = _begins(keys, len(which))
-        shifts = np.repeat(_shifts(new, keys.dtype)[which], np.diff(begins)[which])
-        return _taken(keys, begins, spans) + shifts, _taken(counts, begins, spans)
+    def bins(pieces: Bins) -> Iterable[Counted]:
+        for keys, counts in pieces():
+            begins = _begins(keys, len(which))
+            shifts = np.repeat(_shifts(new, keys.dtype)[which], np.diff(begins)[which])
+            yield _taken(keys, begins, spans) + shifts, _taken(counts, begins, spans)
 
     def seen() -> Iterable[tuple[Numbers, Numbers, npt.NDArray[Any]]]:
         for places, counts, who in views.seen.pieces():
@@ -206,7 +210,7 @@ def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
         titles=[title for title, is_chosen in zip(views.titles, which.tolist(), strict=True) if is_chosen],
         places=new[views.places[rows]],
         sums=views.sums[rows],
-        bins=tuple(bins(*one) for one in views.bins),
+        bins=tuple(partial(bins, one) for one in views.bins),
         people=views.people,
         seen=Members(seen, views.seen.count),
         heat=(new[views.heat[0][measured]], views.heat[1][measured]),
@@ -242,24 +246,27 @@ def together(parts: Sequence[Views]) -> Views:
         pieces = ((at, who, part.seen.pieces()) for (at, part), who in zip(moved, whose, strict=True))
         return ((at[places], counts, who.take(numbers)) for at, who, some in pieces for places, counts, numbers in some)
 
+    def bins(n: int) -> Iterable[Counted]:
+        return ((_moved_bins(at, keys), counts) for at, part in moved for keys, counts in part.bins[n]())
+
     return Views(
         titles=list(titles.items()),
         places=np.concatenate([at[part.places] for at, part in moved]),
         sums=np.concatenate([part.sums for part in parts]),
-        bins=tuple(_added_bins([(_moved_bins(at, part.bins[n][0]), part.bins[n][1]) for at, part in moved], len(titles)) for n in range(3)),
+        bins=tuple(partial(bins, n) for n in range(3)),
         people=people,
         seen=Members(seen, sum(part.seen.count for part in parts)),
         heat=(np.concatenate([at[part.heat[0]] for at, part in moved]), np.concatenate([part.heat[1] for part in parts])),
     )
 
 
-def _added_bins(parts: Sequence[Counted], count: int) -> Counted:
-    """Add the bins of several days up, one day after the other: to hold all keys at once takes longer."""
+def _added(bins: Bins, count: int) -> tuple[Numbers, Numbers]:
+    """Tell the distinct keys of bins of so many pages, in order, and how often each is there."""
     if count > _FEW_PAGES:
-        keys, counts = zip(*parts, strict=True)
-        return np.concatenate(keys), np.concatenate(counts)
+        keys, counts = map(np.concatenate, zip(*bins(), strict=True))
+        return count_keys(keys, counts)
     sums = np.zeros(count << _BITS, np.int64)
-    for some, often in parts:
+    for some, often in bins():
         np.add.at(sums, some.astype(np.intp), often.astype(np.int64))
     found = np.flatnonzero(sums)
     return found, sums[found]
@@ -288,8 +295,9 @@ def pages(views: Views) -> list[PageTotals]:
     """Add views up by page, each of which is at one place."""
     count = len(views.titles)
     sums = _sums(views.places, views.sums, count)
-    visible, active = (_quartiles(bins, sums[:, 0], _middle) for bins in views.bins[:2])
-    scroll = _quartiles(views.bins[2], sums[:, 0], lambda bins: bins.astype(np.float64))
+    bins = [_added(one, count) for one in views.bins]
+    visible, active = (_quartiles(one, sums[:, 0], _middle) for one in bins[:2])
+    scroll = _quartiles(bins[2], sums[:, 0], lambda depths: depths.astype(np.float64))
     visitors = count_by_group(views.seen, count, len(views.people))
     heat, measured = _sums(*views.heat, count), set(views.heat[0].tolist())
     return [
@@ -320,7 +328,7 @@ def _sums(places: Numbers, rows: Numbers, count: int) -> Numbers:
 
 def _quartiles(bins: tuple[Numbers, Numbers], counts: Numbers, middle: Callable[[Numbers], npt.NDArray[np.float64]]) -> list[list[float]]:
     """Tell the quartiles of each page, whose histograms lie one after the other: so do the ranks of their views."""
-    keys, many = count_keys(*bins)
+    keys, many = bins
     ends = np.cumsum(many)
     before = np.cumsum(counts) - counts
     found = []

@@ -14,14 +14,14 @@ from stillhere.archive.days import Visits, chosen, joined, people_among, people_
 from stillhere.archive.kinds import parts_besides, views_of_kinds
 from stillhere.archive.leading import leading
 from stillhere.archive.narrowing import is_narrow, kept, needed
-from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_by_group, numbers_of, unpack
+from stillhere.archive.packing import NOTHING, Bodies, Members, Numbers, count_by_group, merged, numbers_of, unpack
 from stillhere.archive.records import Asked, Stay, VisitFilter
 from stillhere.archive.statistics import EDGES, Bin, Bucket, Crowd, PageTotals, Quartiles, Totals
 from stillhere.archive.view_rows import read
 from stillhere.archive.view_sums import views_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from stillhere.archive.records import Reading
 
@@ -146,17 +146,23 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         wanted = bounds(min((int(part.starts[0]) for part in parts if len(part.starts)), default=None))
         if not wanted:
             return []
-        found = joined(parts)
-        edges = np.array([wanted[0][0], *(end for _, end in wanted)])
-        at = np.searchsorted(edges, found.starts, side="right") - 1
-        inside = (at >= 0) & (at < len(wanted))
-        at, count = at[inside], len(wanted)
-        members = Members(lambda: [(at, np.ones_like(at), found.who[inside])], len(at))
-        visitors = count_by_group(members, count, len(found.people))
-        sums = [np.bincount(at, row, count).astype(np.int64).tolist() for row in (None, found.visible[inside], found.active[inside])]
+        edges, count = np.array([wanted[0][0], *(end for _, end in wanted)]), len(wanted)
+        begins = [np.searchsorted(part.starts, edges) for part in parts]  # all are in order of their starts
+        people, whose = merged([part.people for part in parts])
+
+        def members() -> Iterable[tuple[Numbers, Numbers, Numbers]]:
+            for part, places, at in zip(parts, whose, begins, strict=True):
+                yield np.arange(count), np.diff(at), places[part.who[at[0] : at[-1]]]
+
+        visits = np.diff(np.sum(begins, axis=0))
+        visitors = count_by_group(Members(members, int(visits.sum())), count, len(people))
+        spans = [
+            np.sum(list(map(_sums_between, begins, columns)), axis=0).tolist()
+            for columns in ([part.visible for part in parts], [part.active for part in parts])
+        ]
         return [
-            Bucket(from_at=begin, until_at=end, visits=visits, visitors=people, visible_ms=visible_ms, active_ms=active_ms)
-            for (begin, end), visits, people, visible_ms, active_ms in zip(wanted, sums[0], visitors.tolist(), *sums[1:], strict=True)
+            Bucket(from_at=begin, until_at=end, visits=number, visitors=who, visible_ms=visible_ms, active_ms=active_ms)
+            for (begin, end), number, who, visible_ms, active_ms in zip(wanted, visits.tolist(), visitors.tolist(), *spans, strict=True)
         ]
 
     def simultaneous(self, rest: Sequence[Sequence[Stay]]) -> Crowd:
@@ -200,6 +206,12 @@ def _of_some(names: Sequence[str], parts: Sequence[Visits], stays: Sequence[Stay
         rows = zip(mine.people[mine.who].tolist(), *(column.tolist() for column in astuple(mine)[2:]), strict=True)
         found += [Stay(name_of[one], start, start + span, *more) for one, start, span, *more in rows]
     return found
+
+
+def _sums_between(begins: Numbers, column: Numbers) -> Numbers:
+    """Add up what lies from each place to the next."""
+    sums: Numbers = np.diff(np.append(0, np.cumsum(column))[begins])
+    return sums
 
 
 def _quartiles(ordered: Numbers) -> Quartiles:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from stillhere.archive.packing import Members, Numbers
-from stillhere.archive.page_days import Title, Views, bins_of
+from stillhere.archive.page_days import Title, Views, bins_at_hand, bins_of
 from stillhere.archive.view_rows import ViewRows, is_more
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def views_in(begin: int, rows: ViewRows, kept: npt.NDArray[np.bool_], visits: Vi
         titles=[(rows.pages[n], titles[n]) for n in viewed.tolist()],
         places=np.arange(len(viewed)),
         sums=np.stack([views, visible, active], axis=1)[viewed],
-        bins=tuple((keys, ones) for keys in bins_of(places[at].astype(np.uint32), rows.visible[at], rows.active[at], rows.scroll[at])),
+        bins=tuple(
+            bins_at_hand(keys, ones) for keys in bins_of(places[at].astype(np.uint32), rows.visible[at], rows.active[at], rows.scroll[at])
+        ),
         people=visits.people,
         seen=Members(lambda: [seen], len(at)),
         heat=_heat(rows, mine, places),
