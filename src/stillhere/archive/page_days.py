@@ -58,7 +58,7 @@ Counted = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Keys, and how often."""
 
 Bins = Callable[[], Iterable[Counted]]
-"""Makes some at a time, for these a processor's cache holds: keys, made of a place and the number of a bin, in order of the places."""
+"""Makes some at a time, for these a processor's cache holds: keys, made of a place and the number of a bin, and how often each is."""
 
 
 class Views(msgspec.Struct, frozen=True):
@@ -191,7 +191,7 @@ def read(bodies: Bodies, people: Hashes) -> Views:
 
 
 def chosen(views: Views, which: npt.NDArray[np.bool_]) -> Views:
-    """Take what is at some of the places: much is at each, and many follow each other."""
+    """Take what is at some of the places, in whose order all is: much is at each, and many follow each other."""
     new, spans = np.cumsum(which) - 1, _spans(which)
 
     def bins(pieces: Bins) -> Iterable[Counted]:
@@ -228,7 +228,7 @@ def _taken(column: npt.NDArray[Any], begins: Numbers, spans: Numbers) -> npt.NDA
 
 
 def together(parts: Sequence[Views]) -> Views:
-    """Put the views of several days side by side, each page at one place."""
+    """Put the views of several days side by side, each page at one place: to be added up, for they are not in order of these."""
     titles: dict[str, Title | None] = {}
     for part in parts:
         for page, title in part.titles:
