@@ -101,7 +101,7 @@ def _visit(number: int, subject: str, page: tuple[str, str | None], ended_at: in
         "scroll_pct": number % 101,
         "lifecycle": "active" if is_here else "hidden",
         "heat": ".".join("a5210" * 4),
-        "bands": f"a{half}.i{half}.",
+        "bands": f"a{half}.i{half}.h{_base36(30_000)}.",
     }
     return session, visit, view
 
@@ -204,10 +204,10 @@ class Board:
         """Tell what the console complains of, but for the answers that are no success."""
         return [problem for problem in self.browser.problems() if "Failed to load resource" not in problem]
 
-    def arrive(self, email: str, **said: object) -> urllib.request.OpenerDirector:
+    def arrive(self, email: str, *, agent: str = AGENT, **said: object) -> urllib.request.OpenerDirector:
         """Let somebody pass the gate and see a page."""
         visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        visitor.addheaders = [("User-Agent", AGENT)]
+        visitor.addheaders = [("User-Agent", agent)]
         headers = {"Origin": self.program.url, "Content-Type": "application/x-www-form-urlencoded"}
         visitor.open(urllib.request.Request(f"{self.program.url}/gate", urllib.parse.urlencode({"email": email}).encode(), headers)).close()
         self.beat(visitor, **said)

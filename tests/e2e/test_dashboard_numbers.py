@@ -69,9 +69,10 @@ def test_a_visit_page_by_page(board: Board) -> None:
     assert board.browser.js("return [...document.querySelectorAll('.track .band')].map(band => band.className)") == [
         "band active",
         "band idle",
+        "band hidden",
     ]
     assert board.browser.js("return document.querySelectorAll('.track-row .silhouette span').length") == 20
-    assert board.browser.js("return document.querySelectorAll('.view .numbers-table tbody tr').length") == 2
+    assert board.browser.js("return document.querySelectorAll('.view .numbers-table tbody tr').length") == 3
 
 
 def test_from_a_visitor_to_a_page_to_a_visit(board: Board) -> None:

@@ -1,0 +1,311 @@
+"""What people see on the dashboard is what the API tells: who is here, the wall, bars, quartiles, heat; and what stands there meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import pytest
+from selenium.webdriver.support.select import Select
+
+from tests.e2e.board import AGENT, VIEWER, Board, now_ms, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.board import Boards
+
+READERS: Final = ("reader@studio.example", "counsel@law.example", "investor@fund.example")
+
+HERE: Final = 20
+
+WALL_ROWS: Final = 14
+
+MADE_OF_TEXT: Final = "return document.querySelectorAll('#view img, #view script, #view [onerror]').length"
+
+FETCH: Final = "return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())"
+
+FORMAT: Final = """
+const place = new URL('../format.js', document.querySelector('script[type=module]').src)
+return import(place).then(format => arguments[1].map(value => format[arguments[0]](value)))
+"""
+
+LINE: Final = """
+const row = [...document.querySelectorAll('.here-table tbody tr')].find(row => row.textContent.includes(arguments[0]))
+const cell = name => row.querySelector(`[data-label="${name}"]`).textContent
+return row && { dot: row.querySelector('.dot').className, visible: cell('Visible'), last: cell('Last action'), words: row.textContent }
+"""
+
+
+@pytest.fixture
+def board(start_board: Boards) -> Iterator[Board]:
+    """Give a board with a few visits of eleven months, signed in as an operator, on a desk in the light."""
+    few = start_board("shown", rows(60, until_at=now_ms() - 3_600_000, names=READERS))
+    few.dress("desk", "light")
+    few.sign_in()
+    yield few
+    assert few.complaints() == []
+
+
+def ask(board: Board, question: str) -> Any:  # whatever the API answers
+    """Ask the API as the dashboard does."""
+    return board.browser.js(FETCH, question)
+
+
+def written(board: Board, how: str, *values: float | None) -> list[str]:
+    """Write values as the dashboard writes them."""
+    return list(board.browser.js(FORMAT, how, list(values)))
+
+
+def line(board: Board, who: str) -> dict[str, str]:
+    """Read somebody's line of who is here now."""
+    return dict(board.browser.wait(lambda: board.browser.js(LINE, who), f"the line of {who}"))
+
+
+def test_a_line_of_who_is_here_moves(board: Board) -> None:
+    """A live dot, and for how long the page is visible, and the last action was, second by second; who left has no live dot any more."""
+    visitor = board.arrive("watched@fund.example", idleMs=5_000)
+    board.open("/admin")
+    first = line(board, "watched@fund.example")
+    assert first["dot"] == "dot live"
+    assert "Firefox" in first["words"]
+    board.browser.wait(lambda: line(board, "watched@fund.example")["visible"] != first["visible"], "another second on screen")
+    board.browser.wait(lambda: line(board, "watched@fund.example")["last"] != first["last"], "another second without action")
+    (here,) = (one for one in ask(board, "now")["here"] if one["visitor"] == "watched@fund.example")
+    shown = line(board, "watched@fund.example")
+    near = written(board, "ago", *range(here["lastActiveMs"] - 3_000, here["lastActiveMs"] + 4_000, 500))
+    assert shown["last"] in near
+    near = written(board, "duration", *range(here["visibleMs"], here["visibleMs"] + here["lastSeenMs"] + 4_000, 500))
+    assert shown["visible"] in near
+    board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=2_000)
+    board.wait_for("just left")
+    assert line(board, "watched@fund.example")["dot"] == "dot off"
+
+
+def test_a_badge_goes_with_its_visitor(board: Board) -> None:
+    """Who is here has “still here” in the list of visits, and when they left it is gone by itself; each visit has a bar of its parts."""
+    visitor = board.arrive("badge@fund.example")
+    board.open("/admin/visits?visitor=badge%40fund.example")
+    badges = "return document.querySelectorAll('.visits-table .badge.good').length"
+    assert board.browser.js(badges) == 1
+    assert "still here" in board.text()
+    board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
+    board.browser.wait(lambda: board.browser.js(badges) == 0, "the badge to go")
+    board.open("/admin/visits?visitor=counsel%40law.example")
+    visits = ask(board, "visits?visitor=counsel%40law.example&limit=50")["visits"]
+    bars = board.browser.js(
+        "return [...document.querySelectorAll('.visits-table .bar')].map(bar => [bar.getAttribute('aria-label'), "
+        "...[...bar.children].map(part => part.getBoundingClientRect().width / bar.getBoundingClientRect().width)])"
+    )
+    assert len(bars) == len(visits) == 20
+    for visit, (words, visible, active) in zip(visits, bars, strict=True):
+        spans = written(board, "duration", visit["openMs"], visit["visibleMs"], visit["activeMs"])
+        assert words == "Open {}, visible {}, active {}".format(*spans)
+        assert visible == pytest.approx(visit["visibleMs"] / visit["openMs"], abs=0.05)
+        assert active == pytest.approx(visit["activeMs"] / visit["openMs"], abs=0.05)
+
+
+def test_pages_show_quartiles_and_heat(board: Board) -> None:
+    """Each page has its median over its middle half, and is darkest where it was read longest; both are the API's."""
+    board.open("/admin/pages")
+    pages = ask(board, "pages")["pages"]
+    shown = board.browser.js(
+        "return [...document.querySelectorAll('.pages-table tbody tr')].map(row => [...row.cells].slice(1, 7).map(cell => "
+        "[cell.firstChild.textContent, cell.querySelector('.sub')?.textContent ?? '']))"
+    )
+    assert len(shown) == len(pages) == 5
+    for page, (views, visitors, visible, active, total, scroll) in zip(pages, shown, strict=True):
+        assert (views[0], visitors[0]) == (str(page["views"]), str(page["visitors"]))
+        for cell, spread, how in (
+            (visible, page["visible"], "duration"),
+            (active, page["active"], "duration"),
+            (scroll, page["scroll"], "percent"),
+        ):
+            median, low, high = written(board, how, spread["median"], spread["q1"], spread["q3"])
+            assert cell == [median, f"{low} \N{EN DASH} {high}"]
+        assert total[0] == written(board, "duration", page["visible"]["sum"])[0]
+    strips = board.browser.js(
+        "return [...document.querySelectorAll('.pages-table .silhouette')].map(strip => "
+        "[...strip.children].map(part => parseInt(part.style.getPropertyValue('--heat'))))"
+    )
+    for page, strip in zip(pages, strips, strict=True):
+        most = max(page["heat"])
+        assert strip == [pytest.approx(100 * (span / most) ** 0.5, abs=1) for span in page["heat"]]
+
+
+def test_numbers_of_a_visitor(board: Board) -> None:
+    """How often they were there, how long in all and as a rule, and every visit in the list; all are the API's."""
+    board.open("/admin/visitors/counsel%40law.example")
+    total = ask(board, "totals?visitor=counsel%40law.example")
+    figures = board.browser.js("return [...document.querySelectorAll('.figures dd')].map(cell => cell.textContent)")
+    assert figures[0] == str(total["visits"])
+    visible, median = written(board, "duration", total["visibleMs"], total["visible"]["median"])
+    assert any(visible in figure for figure in figures)
+    assert any(median in figure for figure in figures)
+    assert board.browser.js("return document.querySelectorAll('.visits-table tbody tr').length") == total["visits"]
+
+
+def test_user_agents_are_inert(board: Board) -> None:
+    """A browser that calls itself markup is shown as text wherever devices are, and runs nothing."""
+    hostile = (
+        f"{AGENT} <img src=x onerror=alert(1)>",
+        "Mozilla/5.0 (Linux; Android 14; <script>alert(2)</script>) Chrome/140.0 Mobile Safari/537.36",
+    )
+    for number, agent in enumerate(hostile):
+        board.arrive(f"agent{number}@evil.example", agent=agent)
+        who = quote(f"agent{number}@evil.example", safe="")
+        for path in ("/admin", "/admin/wall", f"/admin/visits?visitor={who}", f"/admin/visitors/{who}"):
+            board.open(path)
+            board.wait_for(f"agent{number}@evil.example")
+            assert board.browser.js(MADE_OF_TEXT) == 0, path
+            assert board.overhang() == 0, path
+
+
+def test_the_wall(start_board: Boards) -> None:
+    """Across a room: how many, who on which page, the latest on top and the rest counted; it moves, fills the screen and passes axe."""
+    guests = [f"guest{number}@fund.example" for number in range(HERE)]
+    board = start_board("wall", rows(HERE, until_at=now_ms(), here=HERE, names=guests))
+    board.dress("desk", "dark")
+    board.sign_in()
+    visitor = board.arrive("latest@fund.example")
+    board.open("/admin/wall")
+    board.wait_for("latest@fund.example")
+    count, clock = ("return document.querySelector('.wall-count').textContent", "return document.querySelector('.wall-clock').textContent")
+    board.browser.wait(lambda: board.browser.js(count) == str(ask(board, "now")["totals"]["here"]), "the API's count")
+    told = board.browser.js("return [...document.querySelectorAll('.wall-list li')].map(row => row.textContent)")
+    assert len(told) == WALL_ROWS
+    assert told[0].startswith("latest@fund.example")
+    assert "Prospectus" in told[0]
+    assert f"and {HERE + 1 - WALL_ROWS} more" in board.text()
+    assert "visits today" in board.text()
+    before = board.browser.js(clock)
+    board.browser.wait(lambda: board.browser.js(clock) != before, "the clock to go on", 70)
+    board.browser.wait(lambda: board.browser.js("return !!document.querySelector('.wall-chart svg')"), "the chart")
+    assert board.axe() == []
+    board.browser.js("window.stays = true")
+    shown = int(board.browser.js(count))
+    board.arrive("another@fund.example")
+    board.browser.wait(lambda: int(board.browser.js(count)) == shown + 1, "one more")
+    board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
+    board.browser.wait(lambda: int(board.browser.js(count)) == shown, "one less")
+    assert board.browser.js("return window.stays") is True
+    board.browser.find(".wall-tools button").click()
+    board.browser.wait(lambda: board.browser.js("return !!document.fullscreenElement"), "the full screen")
+    board.browser.js("return document.exitFullscreen()")
+    assert board.complaints() == []
+
+
+def test_who_left_is_told_on_the_wall(board: Board) -> None:
+    """Their name stays for a while, dimmed, with how long ago they left."""
+    visitor = board.arrive("gone@fund.example")
+    board.open("/admin/wall")
+    board.wait_for("gone@fund.example")
+    board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
+    row = "return [...document.querySelectorAll('.wall-list li.away')].map(row => row.textContent).join()"
+    board.browser.wait(lambda: "gone@fund.example" in (said := board.browser.js(row)) and "left" in said, "that they left")
+
+
+def test_who_is_here_passes_axe(board: Board) -> None:
+    """With people on it, with dots, deadlines and buttons, in light and dark, and with a question open."""
+    board.arrive("axe@fund.example")
+    board.open("/admin")
+    line(board, "axe@fund.example")
+    for size, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark")):
+        board.dress(size, scheme)
+        assert board.axe() == [], (size, scheme)
+        assert board.overhang() == 0
+    board.browser.js("document.querySelector('[aria-label=\"End session of axe@fund.example\"]').click()")
+    assert board.axe() == []
+    board.browser.find("#confirm-no").click()
+
+
+def test_meanwhile_there_is_a_shape(board: Board) -> None:
+    """While an answer is awaited, the new view stands there with lines in place of numbers, for a reader as busy; then they are gone."""
+    board.open("/admin")
+    cdp = board.browser.driver.execute_cdp_cmd
+    cdp("Network.enable", {})
+    board.browser.js("document.querySelector('#places a[href*=\"/admin/pages\"]').click()")  # whose code is loaded by this
+    board.wait_until_shown()
+    board.follow("#places a")
+    cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 2_000, "downloadThroughput": -1, "uploadThroughput": -1})
+    board.browser.js("document.querySelector('#places a[href*=\"/admin/pages\"]').click()")
+    shape = (
+        "return [document.querySelector('#view').getAttribute('aria-busy'), document.querySelectorAll('#view .skeleton span').length > 0]"
+    )
+    board.browser.wait(lambda: board.browser.js(shape) == ["true", True], "the shape")
+    cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    board.browser.wait(lambda: board.browser.js(shape) == ["false", False], "the numbers")
+
+
+def test_an_answer_that_cannot_be_read(board: Board) -> None:
+    """A proxy's page instead of an answer is told in words, with a way to try again, which works."""
+    hijack = """const real = window.fetch
+    window.fetch = (where, ...more) => window.healed || !String(where).startsWith('/admin/api/visits') ? real(where, ...more)
+        : Promise.resolve(new Response('<h1>Welcome to the hotel</h1>'))"""
+    script = board.browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hijack})
+    board.browser.open("/admin/visits")
+    board.wait_for("This can\N{RIGHT SINGLE QUOTATION MARK}t be shown")
+    assert "can\N{RIGHT SINGLE QUOTATION MARK}t be read" in board.text()
+    assert board.axe() == []
+    board.browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    board.browser.js("window.healed = true; document.querySelector('#view [role=alert] button').click()")
+    board.browser.wait(lambda: "This can\N{RIGHT SINGLE QUOTATION MARK}t be shown" not in board.text(), "the words to go")
+    board.wait_for("counsel@law.example")
+
+
+def test_a_view_whose_code_is_gone(board: Board) -> None:
+    """After an update its file may be missing: that is told, and a reload helps."""
+    board.open("/admin")
+    cdp = board.browser.driver.execute_cdp_cmd
+    cdp("Network.enable", {})
+    cdp("Network.setBlockedURLs", {"urls": ["*/views/audit.js*"]})
+    board.browser.js("document.querySelector('#places a[href*=\"/admin/audit\"]').click()")
+    board.wait_for("This view can\N{RIGHT SINGLE QUOTATION MARK}t be loaded")
+    board.browser.problems()  # that it failed stands in the console, too
+    cdp("Network.setBlockedURLs", {"urls": []})
+    board.browser.js("document.querySelector('#view button').click()")
+    board.browser.wait(lambda: "can\N{RIGHT SINGLE QUOTATION MARK}t be loaded" not in board.text(), "the view")
+    board.wait_until_shown()
+
+
+def test_a_definition_on_hover(board: Board) -> None:
+    """The mouse over a term tells what it means, and away from it does not."""
+    board.open("/admin/visitors/counsel%40law.example")
+    spot = """const box = document.querySelector('.figures .term').getBoundingClientRect()
+    return [box.x + box.width / 2, box.y + box.height / 2]"""
+    x, y = board.browser.js(spot)
+    cdp = board.browser.driver.execute_cdp_cmd
+    tip = "return document.querySelector('#tip')?.getClientRects().length > 0"
+    cdp("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    board.browser.wait(lambda: board.browser.js(tip), "the definition")
+    cdp("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 1, "y": 1})
+    board.browser.wait(lambda: not board.browser.js(tip), "it to go")
+
+
+def test_a_zone_is_chosen(board: Board) -> None:
+    """Who chooses another zone sees its times, and has it in the address."""
+    board.open("/admin/visits?visitor=counsel%40law.example&zone=UTC")
+    times = "return document.querySelector('.visits-table tbody time').textContent"
+    before = board.browser.js(times)
+    Select(board.browser.find("#filter-zone")).select_by_value("Asia/Tokyo")
+    board.browser.wait(lambda: "zone=Asia%2FTokyo" in board.browser.path, "the address")
+    board.browser.wait(lambda: board.browser.js(times) != before, "other times")
+
+
+def test_a_viewer_is_refused_by_every_deed(board: Board) -> None:
+    """Whatever the document of the API says changes something is refused to a viewer, and without a sign-in."""
+    document = board.browser.js("return fetch('/openapi.json').then(answer => answer.json())")["paths"]
+    deeds = [path for path, methods in document.items() if path.startswith("/admin/api/") and "post" in methods]
+    assert len(deeds) > 3
+    queries = [path for path, methods in document.items() if path.startswith("/admin/api/") and "get" in methods]
+    ask_all = (
+        "return Promise.all(arguments[0].map(path => fetch(path.replace(/{[^}]+}/g, 'x'), {method: arguments[1], "
+        "headers: {'X-Stillhere': '1'}}).then(answer => answer.status)))"
+    )
+    board.sign_in(VIEWER)
+    board.open("/admin")
+    assert set(board.browser.js(ask_all, deeds, "POST")) == {403}
+    board.browser.driver.delete_all_cookies()
+    board.browser.open("/healthz")
+    assert set(board.browser.js(ask_all, deeds, "POST")) == {401}
+    assert set(board.browser.js(ask_all, queries, "GET")) == {401}
