@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillhere.core.policy import Policy
 from stillhere.core.records import EndedBy, Lifecycle
 from stillhere.core.rules import end_session
 from stillhere.core.wire import Beat, Kind
@@ -170,3 +171,31 @@ def test_two_windows_are_counted_exactly(first: list[Span], second: list[Span]) 
     """Two windows that each come and go once are counted to the millisecond, whether they overlap, hold one another or are apart."""
     world = watch([first, second])
     assert sum(visit.visible_ms for visit in world.visits) == covered_ms([first, second])
+
+
+@pytest.mark.parametrize("slower_ms", [1_000, -1_000])
+def test_a_smeared_leap_second_costs_a_second_at_most(slower_ms: int) -> None:
+    """While the server's clock is slowed down or sped up for 24 h by a second in all, nobody is signed out, and no more than it is lost.
+
+    Clocks of browsers go on as before: https://developers.google.com/time/smear.
+    """
+    day_ms, steps = 86_400_000, 4_320
+    world = World(Policy(absolute_timeout=2 * day_ms))
+    for step in range(1, steps + 1):
+        world.advance(START + (day_ms - slower_ms) * step // steps - world.now)
+        world.beat(Beat(kind=Kind.BEAT, view="v", visible_ms=day_ms * step // steps, lifecycle=Lifecycle.ACTIVE, idle_ms=0))
+    (visit,) = world.visits
+    assert world.session.ended_at is None
+    assert visit.last_seen_at - visit.started_at == day_ms - slower_ms
+    assert visit.visible_ms == min(day_ms, day_ms - slower_ms)  # never longer than the visit was open
+
+
+def test_a_second_that_comes_twice_takes_nothing_and_adds_nothing() -> None:
+    """A clock that is not smeared shows a leap second as a step back: the reading goes on, and counts as long as it was."""
+    world = World()
+    for second in range(0, 60, 5):
+        world.advance(START + 1_000 * (second if second < 30 else second - 1) - world.now)
+        world.beat(Beat(kind=Kind.BEAT, view="v", visible_ms=1_000 * second, lifecycle=Lifecycle.ACTIVE, idle_ms=0))
+    (visit,) = world.visits
+    assert world.session.ended_at is None
+    assert 54_000 <= visit.visible_ms <= 55_000

@@ -38,8 +38,9 @@ POLICY = POLICIES[BeatsExtend.ACTIVITY]
 class World:
     """A session and all that is remembered of it."""
 
-    def __init__(self) -> None:
-        self.session: Session = open_session(ID_HASH, HANDLE, "reader@fund.example", {}, policy=POLICY, now=START)
+    def __init__(self, policy: Policy = POLICY) -> None:
+        self.policy = policy
+        self.session: Session = open_session(ID_HASH, HANDLE, "reader@fund.example", {}, policy=policy, now=START)
         self.views: dict[str, View] = {}
         self.visits: list[Visit] = []
         self.now = START
@@ -51,16 +52,16 @@ class World:
         number = known.visit if known else len(self.visits)
         visit = self.visits[number - 1] if number else None
         self.session, view, visit = apply_claim(
-            self.session, known, visit, claim, visit_gap=POLICY.visit_gap, touch_interval=POLICY.touch_interval, now=self.now
+            self.session, known, visit, claim, visit_gap=self.policy.visit_gap, touch_interval=self.policy.touch_interval, now=self.now
         )
         if view is not None:
             self.views[view.view] = view
         if visit is not None:
             self.visits[visit.number - 1 : visit.number] = [visit]
 
-    def beat(self, beat: Beat, *, policy: Policy = POLICY, withheld: bool = False) -> None:
-        """Apply what a message may ask under a policy."""
-        self.claim(claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=policy, withheld=withheld))
+    def beat(self, beat: Beat, *, policy: Policy | None = None, withheld: bool = False) -> None:
+        """Apply what a message may ask under a policy, the world's or another."""
+        self.claim(claim_of(beat, handle=HANDLE, id_hash=ID_HASH, policy=policy or self.policy, withheld=withheld))
 
     def advance(self, span_ms: int) -> None:
         """Let time pass; a negative span steps back."""

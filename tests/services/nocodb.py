@@ -58,19 +58,21 @@ class DoubleTable:
 
     Args:
         columns: by title their types.
+        key: title of the primary key.
 
     Attributes:
         double: the stand-in itself.
     """
 
-    def __init__(self, columns: Mapping[str, str]) -> None:
-        self.double = NocoDouble(columns)
+    def __init__(self, columns: Mapping[str, str], key: str = "Id") -> None:
+        self.double = NocoDouble(columns, key)
+        self._key = key
         self.url = self.double.url
         self.token, self.base, self.table = nocodb_double.TOKEN, nocodb_double.BASE, nocodb_double.TABLE
 
     def rows(self) -> list[dict[str, Any]]:
         """See `NocoTable.rows`."""
-        return [{"Id": key, **cells} for key, cells in sorted(self.double.rows.items())]
+        return [{self._key: key, **cells} for key, cells in sorted(self.double.rows.items())]
 
     def add(self, row: Mapping[str, Any]) -> None:
         """See `NocoTable.add`."""
@@ -137,13 +139,13 @@ class RealNocoDb(Server):
         assert reply.status_code == 200, f"{path} answers {reply.status_code}: {reply.text[:500]}"
         return reply.json()
 
-    def table(self, columns: Mapping[str, str]) -> RealTable:
+    def table(self, columns: Mapping[str, str], key: str = "Id") -> RealTable:
         """Make a new table."""
         self._tables += 1
         name = f"emailAccess{self._tables}"
         made = [{"title": title, "column_name": title, "uidt": TYPES[kind]} for title, kind in columns.items()]
-        content = {"title": name, "table_name": name, "columns": [{"title": "Id", "column_name": "id", "uidt": "ID"}, *made]}
-        return RealTable(self, self.post(f"/api/v2/meta/bases/{self.base}/tables", content)["id"])
+        content = {"title": name, "table_name": name, "columns": [{"title": key, "column_name": "id", "uidt": "ID"}, *made]}
+        return RealTable(self, self.post(f"/api/v2/meta/bases/{self.base}/tables", content)["id"], key)
 
 
 class RealTable:
@@ -152,10 +154,12 @@ class RealTable:
     Args:
         server: which.
         table: its id.
+        key: title of the primary key.
     """
 
-    def __init__(self, server: RealNocoDb, table: str) -> None:
+    def __init__(self, server: RealNocoDb, table: str, key: str) -> None:
         self._server = server
+        self._key = key
         self._records = f"/api/v2/tables/{table}/records"
         self.url, self.token, self.base, self.table = server.url, server.token, server.base, table
 
@@ -164,7 +168,7 @@ class RealTable:
         found: list[dict[str, Any]] = []
         total = self._server.call("GET", f"{self._records}/count")["count"]
         while len(found) < total:
-            parameters = {"limit": 1000, "offset": len(found), "sort": "Id"}
+            parameters = {"limit": 1000, "offset": len(found), "sort": self._key}
             found += self._server.call("GET", self._records, params=parameters)["list"]
         return found
 
@@ -174,7 +178,7 @@ class RealTable:
 
     def delete(self, key: int) -> None:
         """See `NocoTable.delete`."""
-        self._server.call("DELETE", self._records, json=[{"Id": key}])
+        self._server.call("DELETE", self._records, json=[{self._key: key}])
 
     def close(self) -> None:
         """See `NocoTable.close`. The server goes on."""

@@ -46,6 +46,7 @@ class NocoDouble:
 
     Args:
         columns: by title their types: `text`, `datetime` or `number`.
+        key: title of the primary key.
 
     Attributes:
         url: where it listens.
@@ -54,8 +55,9 @@ class NocoDouble:
         is_gone: somebody deleted the table.
     """
 
-    def __init__(self, columns: Mapping[str, str]) -> None:
+    def __init__(self, columns: Mapping[str, str], key: str = "Id") -> None:
         self.columns = dict(columns)
+        self._key = key
         self.is_gone = False
         self._lock = threading.Lock()
         self._last = 0
@@ -95,7 +97,7 @@ class NocoDouble:
         work = {"POST": self._make, "PATCH": self._change, "DELETE": self._delete}[asked.method]
         made = work([self._read(row, version, asked.method) for row in rows])
         if version == 2:
-            keys = [{"Id": key} for key in made]
+            keys = [{self._key: key} for key in made]
             return keys if isinstance(given, list) else keys[0]
         return {"records": [{"id": key, "fields": self.rows.get(key, {})} for key in made]}
 
@@ -104,7 +106,7 @@ class NocoDouble:
         if not isinstance(row, dict):
             raise Wrong(400, "ERR_INVALID_REQUEST_BODY", "A record is an object")
         if version == 2:
-            return row.get("Id"), {title: cell for title, cell in row.items() if title != "Id"}
+            return row.get(self._key), {title: cell for title, cell in row.items() if title != self._key}
         allowed = {"POST": {"fields"}, "PATCH": {"id", "fields"}, "DELETE": {"id"}}[method]
         if set(row) != allowed:
             raise Wrong(422, "ERR_INVALID_REQUEST_BODY", f"A record has {sorted(allowed)} and nothing else")
@@ -170,12 +172,12 @@ class NocoDouble:
             rows.sort(key=partial(_sortable, part["field"]), reverse=part["direction"] == "desc")
         size = max(LEAST_PAGE, min(LARGEST_PAGE, int(query.get("pageSize", 25))))
         begin = (int(query.get("page", 1)) - 1) * size
-        page = [{"id": row["Id"], "fields": {title: row[title] for title in self.columns}} for row in rows[begin : begin + size]]
+        page = [{"id": row[self._key], "fields": {title: row[title] for title in self.columns}} for row in rows[begin : begin + size]]
         following = f"{self.url}/next" if begin + size < len(rows) else None
         return {"records": page, "next": following, "prev": None, "nestedNext": None, "nestedPrev": None}
 
     def _wanted(self, query: dict[str, str], order: list[str], condition: re.Pattern[str]) -> list[dict[str, Any]]:
-        rows = [{"Id": key, **cells} for key, cells in self.rows.items()]
+        rows = [{self._key: key, **cells} for key, cells in self.rows.items()]
         named = list(order)
         where = query.get("where")
         if where is not None:

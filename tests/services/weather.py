@@ -67,6 +67,7 @@ class Weather:
     Attributes:
         url: where to call.
         counts: calls by method.
+        asked: the calls themselves.
         passed: of those the ones that the server has answered.
         held: numbers of the calls that are held back, or were.
         refused: calls that were refused because the limit was passed, or while that lasted.
@@ -85,6 +86,7 @@ class Weather:
         self._lock = threading.Lock()
         self._patience = threading.Event()
         self.counts = Counter[str]()
+        self.asked = list[Asked]()
         self.passed = Counter[str]()
         self.held = set[str]()
         self.refused = 0
@@ -123,6 +125,7 @@ class Weather:
     def _answer(self, asked: Asked) -> Answered | None:
         with self._lock:
             self.counts[asked.method] += 1
+            self.asked.append(asked)
             if self._is_too_much():
                 self.refused += 1
                 return answer(429, {"msg": "Too many requests"})

@@ -67,7 +67,7 @@ class Noco:
 
 
 @pytest.fixture(scope="session")
-def make_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[str, str]], NocoTable]]:
+def make_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., NocoTable]]:
     """Give what makes a table: of the stand-in, or of the real server, which is started once."""
     if not IS_REAL:
         yield DoubleTable
@@ -87,7 +87,7 @@ async def stand(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Stand]:
 
 
 @pytest.fixture
-def noco(make_table: Callable[[dict[str, str]], NocoTable], clock: FakeClock, stand: Stand) -> Iterator[Noco]:
+def noco(make_table: Callable[..., NocoTable], clock: FakeClock, stand: Stand) -> Iterator[Noco]:
     """Give a table with every column."""
     noco = Noco(make_table(FULL), clock, stand, ALL_COLUMNS)
     yield noco
@@ -95,7 +95,7 @@ def noco(make_table: Callable[[dict[str, str]], NocoTable], clock: FakeClock, st
 
 
 @pytest.fixture
-def plain(make_table: Callable[[dict[str, str]], NocoTable], clock: FakeClock, stand: Stand) -> Iterator[Noco]:
+def plain(make_table: Callable[..., NocoTable], clock: FakeClock, stand: Stand) -> Iterator[Noco]:
     """Give a table with the three columns that people have."""
     noco = Noco(make_table(SEED), clock, stand, Columns())
     yield noco
