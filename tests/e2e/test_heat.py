@@ -10,7 +10,7 @@ from tests.e2e.truth import late_ms
 
 if TYPE_CHECKING:
     from tests.e2e.browser import Browser
-    from tests.e2e.conftest import House
+    from tests.e2e.conftest import House, Visit
 
 WHO = "investor@fund.example"
 
@@ -112,3 +112,18 @@ def test_each_path_of_an_application_is_measured_for_itself(browser: Browser, ho
         (band,) = read_bands(view["bands"], view["opened_at"], view["last_seen_at"])
         assert band.state == "idle"
         assert abs(band.until_at - band.from_at - view["visible_ms"]) < EXACT_MS
+
+
+def test_heat_costs_no_message(visit: Visit, chromium: Browser) -> None:
+    """What was read rides in the beats: a page that tells it sends as many messages in the same time as one that does not."""
+    sent = []
+    for more in ("", " data-heat"):
+        page = f'<script src="/session/client.js" defer{more}></script>{"<p>Much to read.</p>" * 200}'
+        application = visit("/page", {"/page": page}, idle_timeout=60_000)
+        wait_for_visible(chromium, 12_000)
+        asked = [one for one in application.asked if one.method == "POST"]
+        assert {one.path for one in asked} == {"/session/beat"}
+        sent.append(len(asked))
+    without, with_heat = sent
+    assert without >= 3
+    assert abs(with_heat - without) <= 1
