@@ -97,6 +97,8 @@ def test_a_visit_that_is_not_counted(board: Board) -> None:
     board.browser.js(button)
     board.wait_for("not counted")
     assert ask(board, "totals")["visits"] == everything - 1
+    done = [(entry["action"], entry["target"]) for entry in ask(board, "audit")["entries"]]
+    assert done[0] == ("exclude", "bulk000000000005.1")
     assert ask(board, "totals?with=excluded")["visits"] == everything
     board.open("/admin/visits?with=excluded")
     assert board.browser.js("return document.querySelectorAll('tr.excluded').length") == 1

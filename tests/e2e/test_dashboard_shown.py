@@ -145,6 +145,22 @@ def test_numbers_of_a_visitor(board: Board) -> None:
     assert board.browser.js("return document.querySelectorAll('.visits-table tbody tr').length") == total["visits"]
 
 
+def test_a_visitor_with_ten_thousand_visits(start_board: Boards) -> None:
+    """All are counted in the visitor's numbers and in the list of visitors; fifty are shown, and fifty more when asked."""
+    board = start_board("often", rows(10_000, until_at=now_ms() - 60_000, names=("often@fund.example",)))
+    board.dress("phone", "light")
+    board.sign_in()
+    board.open("/admin/visitors/often%40fund.example")
+    assert board.browser.js("return document.querySelector('.figures dd').textContent") == written(board, "count", 10_000)[0]
+    assert [one["visits"] for one in ask(board, "visitors")["visitors"]] == [10_000]
+    shown = "return new Set([...document.querySelectorAll('.visits-table tbody a.strong')].map(link => link.pathname)).size"
+    assert board.browser.js(shown) == 50
+    board.browser.js("document.querySelector('.more button').click()")
+    board.browser.wait(lambda: board.browser.js(shown) == 100, "fifty more")
+    assert board.overhang() == 0
+    assert board.complaints() == []
+
+
 def test_user_agents_are_inert(board: Board) -> None:
     """A browser that calls itself markup is shown as text wherever devices are, and runs nothing."""
     hostile = (
