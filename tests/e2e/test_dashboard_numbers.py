@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 READERS: Final = ("reader@studio.example", "counsel@law.example", "investor@fund.example")
 
 COUNT: Final = 60
+
+MINUS: Final = "\N{MINUS SIGN}"
 
 FETCH: Final = "return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())"
 
@@ -36,28 +39,43 @@ def ask(board: Board, question: str) -> Any:  # whatever the API answers
     return board.browser.js(FETCH, question)
 
 
+def days_ago(number: int) -> date:
+    """Tell a day in the past, of UTC."""
+    return datetime.now(UTC).date() - timedelta(days=number)
+
+
 def test_charts_are_pictures_and_tables(board: Board) -> None:
     """Each chart is drawn under the strict policy, says in words what it shows, and has the API's numbers as a table."""
-    board.open("/admin/time?from=2026-01-01&to=2026-12-31&unit=month")
+    period = f"from={days_ago(330)}&to={days_ago(0)}&zone=UTC"
+    board.open(f"/admin/time?unit=month&{period}")
     board.browser.wait(lambda: board.browser.js("return document.querySelectorAll('.chart svg[role=img]').length") == 3, "three charts")
     labels = board.browser.js("return [...document.querySelectorAll('.chart svg')].map(svg => svg.getAttribute('aria-label'))")
     assert all(len(label) > len("Visitors at the same time.") for label in labels)
     assert board.browser.js("return document.querySelectorAll('.chart svg style').length") == 0
-    board.browser.js("document.querySelector('.chart .as-table').open = true")
-    cells = "return [...document.querySelectorAll('.chart tbody tr')].map(row => Number(row.children[1].textContent))"
-    buckets = ask(board, "buckets?unit=month&from=2026-01-01&to=2026-12-31&zone=UTC")["buckets"]
-    board.browser.wait(lambda: board.browser.js(cells) == [bucket["visits"] for bucket in buckets], "the table of the first chart")
+    board.browser.js("for (const table of document.querySelectorAll('.chart .as-table')) table.open = true")
+    cells = (
+        "return [...document.querySelectorAll('.chart')].map("
+        "chart => [...chart.querySelectorAll('tbody tr')].map(row => Number(row.children[1].textContent)))"
+    )
+    told = [
+        [bucket["visits"] for bucket in ask(board, f"buckets?unit=month&{period}")["buckets"]],
+        [bin_["visits"] for bin_ in ask(board, f"durations?{period}")["bins"]],
+        [point["visitors"] for point in ask(board, f"simultaneous?{period}")["points"]],
+    ]
+    assert all(sum(numbers) for numbers in told)
+    board.browser.wait(lambda: board.browser.js(cells) == told, "the tables of the charts")
 
 
 def test_a_period_is_compared_with_the_one_before(board: Board) -> None:
     """The numbers of the period stand beside how much they changed, and both are the API's."""
-    board.open("/admin/time?from=2026-06-01&to=2026-06-30")
-    now = ask(board, "totals?from=2026-06-01&to=2026-06-30&zone=UTC")["visits"]
-    before = ask(board, "totals?from=2026-05-02&to=2026-05-31&zone=UTC")["visits"]
+    board.open(f"/admin/time?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")
+    now = ask(board, f"totals?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")["visits"]
+    before = ask(board, f"totals?from={days_ago(90)}&to={days_ago(61)}&zone=UTC")["visits"]
     shown = board.browser.js("return document.querySelector('.figures dd').textContent")
-    assert shown.startswith(str(now))
-    assert ("as before" in shown) == (now == before)
-    assert "May 2 to May 31" in board.text()
+    more = now - before
+    per_cent = f" ({'+' if more > 0 else MINUS}{round(100 * abs(more) / before)} %)"
+    assert shown.replace("\xa0", " ") == f"{now}" + (f"{'+' if more > 0 else MINUS}{abs(more)}{per_cent}" if more else "as before")
+    assert f"the period before, {days_ago(90):%b} {days_ago(90).day}" in board.text()
 
 
 def test_a_visit_page_by_page(board: Board) -> None:
