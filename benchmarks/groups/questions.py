@@ -36,6 +36,9 @@ VISITORS: Final = 20_000
 FIRST: Final = "all, 18 seconds or more"
 """Whose pages are asked for by a process that holds nothing in memory yet: nothing else reads as much."""
 
+VISIT: Final = f"s{7:015}.1"
+"""One that there is, however few there are."""
+
 ZONE: Final = ZoneInfo("Europe/Berlin")
 
 MONTH: Final = VisitFilter(since_at=END_AT - 30 * DAY_MS, until_at=END_AT)
@@ -50,6 +53,7 @@ FILTERS: Final = {
     "all, signed out": VisitFilter(ended_by=("signed_out",)),
     "all, verified": VisitFilter(verified=True),
     "all, 18 seconds or more": VisitFilter(min_visible_ms=18_000),
+    "all of a page": VisitFilter(page="/page/3"),
     "all of a visitor": VisitFilter(visitor="visitor7@fund.example"),
 }
 
@@ -99,11 +103,16 @@ def _questions(archive: Archive, wanted: VisitFilter) -> dict[str, Callable[[], 
         "totals": lambda: archive.totals(wanted, **when),
         "durations": lambda: archive.durations(wanted, **when),
         "visitors": lambda: archive.visitors(wanted, beat_interval=180_000, now=END_AT),
+        "visitors by visible time": lambda: archive.visitors(wanted, sort="visible", beat_interval=180_000, now=END_AT),
         "buckets by day": lambda: archive.buckets(wanted, "day", ZONE, **when),
         "pages": lambda: archive.pages(wanted, **when),
         "simultaneous visitors": lambda: archive.simultaneous(wanted, **when),
     }
+    if wanted == MONTH:
+        asked["buckets by hour"] = lambda: archive.buckets(wanted, "hour", ZONE, **when)
     if wanted == VisitFilter():
+        asked["buckets by month"] = lambda: archive.buckets(wanted, "month", ZONE, **when)
+        asked["one visit"] = lambda: archive.visit(VISIT, **when)
         asked["who is here"] = lambda: archive.present(seen_since=END_AT - 60_000, **when)
     return asked
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 from tests.e2e.board import AGENT, VIEWER, Board, now_ms, rows
@@ -83,11 +85,12 @@ def test_a_line_of_who_is_here_moves(board: Board) -> None:
 
 
 def test_a_badge_goes_with_its_visitor(board: Board) -> None:
-    """Who is here has “still here” in the list of visits, and when they left it is gone by itself; each visit has a bar of its parts."""
-    visitor = board.arrive("badge@fund.example")
+    """Who comes is in the list of visits, “still here”, and when they left that is gone, by itself; each visit has a bar of its parts."""
     board.open("/admin/visits?visitor=badge%40fund.example")
     badges = "return document.querySelectorAll('.visits-table .badge.good').length"
-    assert board.browser.js(badges) == 1
+    assert board.browser.js(badges) == 0
+    visitor = board.arrive("badge@fund.example")
+    board.browser.wait(lambda: board.browser.js(badges) == 1, "the visit")
     assert "still here" in board.text()
     board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
     board.browser.wait(lambda: board.browser.js(badges) == 0, "the badge to go")
@@ -233,6 +236,38 @@ def test_who_is_here_passes_axe(board: Board) -> None:
     board.browser.js("document.querySelector('[aria-label=\"End session of axe@fund.example\"]').click()")
     assert board.axe() == []
     board.browser.find("#confirm-no").click()
+
+
+def test_the_door_passes_axe(board: Board) -> None:
+    """Where one signs in, on a desk and a phone, in light and dark."""
+    board.browser.driver.delete_all_cookies()
+    board.browser.open("/admin/login")
+    for size, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark")):
+        board.dress(size, scheme)
+        assert board.axe() == [], (size, scheme)
+        assert board.overhang() == 0
+
+
+def test_a_session_is_ended_by_keys_alone(board: Board) -> None:
+    """Tab leads to the button, and shows each time where one is; Enter asks, Tab and Enter say yes."""
+    board.arrive("keys@fund.example")
+    board.open("/admin")
+    line(board, "keys@fund.example")
+    focused = """const it = document.activeElement, how = getComputedStyle(it)
+    return [it.id || it.getAttribute('aria-label') || it.tagName, how.outlineStyle !== 'none' || how.boxShadow !== 'none']"""
+    keys, been = ActionChains(board.browser.driver), list[str]()
+    while not been or not been[-1].startswith("End session of keys@"):
+        keys.send_keys(Keys.TAB).perform()
+        name, is_seen = board.browser.js(focused)
+        assert is_seen, f"{name} does not show that it has the focus, after {been}"
+        been.append(name)
+        assert len(been) < 120, been
+    keys.send_keys(Keys.ENTER).perform()
+    board.browser.wait(lambda: board.browser.js("return document.getElementById('confirm').open"), "the question")
+    while board.browser.js(focused)[0] != "confirm-yes":
+        keys.send_keys(Keys.TAB).perform()
+    keys.send_keys(Keys.ENTER).perform()
+    board.wait_for("session over, revoked")
 
 
 def test_meanwhile_there_is_a_shape(board: Board) -> None:
