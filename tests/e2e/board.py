@@ -180,6 +180,18 @@ class Board:
         """Wait until the view says something."""
         self.browser.wait(lambda: words in self.text(), f"“{words}” in the view", timeout_s)
 
+    def ask(self, question: str) -> Any:  # whatever the API answers
+        """Ask the API as the dashboard does."""
+        return self.browser.js("return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())", question)
+
+    def intruders(self) -> int:
+        """Tell how many elements are in the view that only what strangers write could have put there."""
+        return int(
+            self.browser.js(
+                "return document.querySelectorAll('#view img, #view script, #view iframe, #view [onmouseover], #view [onerror]').length"
+            )
+        )
+
     def dress(self, size: str, scheme: str) -> None:
         """Look at it on a desk or a phone, in the light or in the dark."""
         width, height = SIZES[size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -20,8 +20,6 @@ COUNT: Final = 60
 
 MINUS: Final = "\N{MINUS SIGN}"
 
-FETCH: Final = "return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())"
-
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
@@ -32,11 +30,6 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         board.sign_in()
         yield board
         assert board.complaints() == []
-
-
-def ask(board: Board, question: str) -> Any:  # whatever the API answers
-    """Ask the API as the dashboard does."""
-    return board.browser.js(FETCH, question)
 
 
 def days_ago(number: int) -> date:
@@ -58,9 +51,9 @@ def test_charts_are_pictures_and_tables(board: Board) -> None:
         "chart => [...chart.querySelectorAll('tbody tr')].map(row => Number(row.children[1].textContent)))"
     )
     told = [
-        [bucket["visits"] for bucket in ask(board, f"buckets?unit=month&{period}")["buckets"]],
-        [bin_["visits"] for bin_ in ask(board, f"durations?{period}")["bins"]],
-        [point["visitors"] for point in ask(board, f"simultaneous?{period}")["points"]],
+        [bucket["visits"] for bucket in board.ask(f"buckets?unit=month&{period}")["buckets"]],
+        [bin_["visits"] for bin_ in board.ask(f"durations?{period}")["bins"]],
+        [point["visitors"] for point in board.ask(f"simultaneous?{period}")["points"]],
     ]
     assert all(sum(numbers) for numbers in told)
     board.browser.wait(lambda: board.browser.js(cells) == told, "the tables of the charts")
@@ -69,8 +62,8 @@ def test_charts_are_pictures_and_tables(board: Board) -> None:
 def test_a_period_is_compared_with_the_one_before(board: Board) -> None:
     """The numbers of the period stand beside how much they changed, and both are the API's."""
     board.open(f"/admin/time?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")
-    now = ask(board, f"totals?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")["visits"]
-    before = ask(board, f"totals?from={days_ago(90)}&to={days_ago(61)}&zone=UTC")["visits"]
+    now = board.ask(f"totals?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")["visits"]
+    before = board.ask(f"totals?from={days_ago(90)}&to={days_ago(61)}&zone=UTC")["visits"]
     shown = board.browser.js("return document.querySelector('.figures dd').textContent")
     more = now - before
     per_cent = f" ({'+' if more > 0 else MINUS}{round(100 * abs(more) / before)} %)"
@@ -81,7 +74,7 @@ def test_a_period_is_compared_with_the_one_before(board: Board) -> None:
 def test_a_visit_page_by_page(board: Board) -> None:
     """A visit shows who, each view in order with its bands, where it was read, and the same as a table."""
     board.open("/admin/visits/bulk000000000003.1")
-    told = ask(board, "visits/bulk000000000003.1")
+    told = board.ask("visits/bulk000000000003.1")
     assert told["visit"]["visitor"] in board.text()
     assert told["visit"].get("told", "") in board.text()
     assert board.browser.js("return [...document.querySelectorAll('.track .band')].map(band => band.className)") == [
@@ -98,7 +91,7 @@ def test_from_a_visitor_to_a_page_to_a_visit(board: Board) -> None:
     board.open("/admin/visitors?zone=Asia/Kolkata")
     board.follow(".visitors-table a[href*='reader']")
     assert board.browser.path == "/admin/visitors/reader%40studio.example?zone=Asia%2FKolkata"
-    total = ask(board, "totals?visitor=reader%40studio.example")
+    total = board.ask("totals?visitor=reader%40studio.example")
     assert board.browser.js("return document.querySelector('.figures dd').textContent") == str(total["visits"])
     board.browser.wait(lambda: board.browser.js("return !!document.querySelector('.chart svg')"), "the chart of pages")
     board.follow(".visits-table tbody a")
@@ -109,21 +102,21 @@ def test_from_a_visitor_to_a_page_to_a_visit(board: Board) -> None:
 
 def test_a_visit_that_is_not_counted(board: Board) -> None:
     """An operator takes a visit out of all numbers and puts it back; the list shows it only when asked."""
-    everything = ask(board, "totals")["visits"]
+    everything = board.ask("totals")["visits"]
     board.open("/admin/visits/bulk000000000005.1")
     button = "[...document.querySelectorAll('.view-head button')].find(button => /count it/i.test(button.textContent)).click()"
     board.browser.js(button)
     board.wait_for("not counted")
-    assert ask(board, "totals")["visits"] == everything - 1
-    done = [(entry["action"], entry["target"]) for entry in ask(board, "audit")["entries"]]
+    assert board.ask("totals")["visits"] == everything - 1
+    done = [(entry["action"], entry["target"]) for entry in board.ask("audit")["entries"]]
     assert done[0] == ("exclude", "bulk000000000005.1")
-    assert ask(board, "totals?with=excluded")["visits"] == everything
+    assert board.ask("totals?with=excluded")["visits"] == everything
     board.open("/admin/visits?with=excluded")
     assert board.browser.js("return document.querySelectorAll('tr.excluded').length") == 1
     board.open("/admin/visits/bulk000000000005.1")
     board.browser.js(button)
     board.browser.wait(lambda: "not counted" not in board.text(), "the visit to be counted again")
-    assert ask(board, "totals")["visits"] == everything
+    assert board.ask("totals")["visits"] == everything
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -131,7 +124,7 @@ def test_what_is_filtered_is_exported(board: Board, kind: str, tmp_path: Path) -
     """The file has as many rows as the filter has visits, and the dialog says so."""
     board.browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     board.open("/admin/visits?visitor=counsel%40law.example")
-    wanted = ask(board, "totals?visitor=counsel%40law.example")["visits"]
+    wanted = board.ask("totals?visitor=counsel%40law.example")["visits"]
     board.browser.js("[...document.querySelectorAll('.view-head button')].find(button => button.textContent.startsWith('Export')).click()")
     board.browser.js(f"document.querySelector('#export input[value={kind}]').click()")
     board.browser.find("#export-go").click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import pytest
@@ -22,10 +22,6 @@ READERS: Final = ("reader@studio.example", "counsel@law.example", "investor@fund
 HERE: Final = 20
 
 WALL_ROWS: Final = 14
-
-MADE_OF_TEXT: Final = "return document.querySelectorAll('#view img, #view script, #view [onerror]').length"
-
-FETCH: Final = "return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())"
 
 FORMAT: Final = """
 const place = new URL('../format.js', document.querySelector('script[type=module]').src)
@@ -49,11 +45,6 @@ def board(start_board: Boards) -> Iterator[Board]:
     assert few.complaints() == []
 
 
-def ask(board: Board, question: str) -> Any:  # whatever the API answers
-    """Ask the API as the dashboard does."""
-    return board.browser.js(FETCH, question)
-
-
 def written(board: Board, how: str, *values: float | None) -> list[str]:
     """Write values as the dashboard writes them."""
     return list(board.browser.js(FORMAT, how, list(values)))
@@ -73,7 +64,7 @@ def test_a_line_of_who_is_here_moves(board: Board) -> None:
     assert "Firefox" in first["words"]
     board.browser.wait(lambda: line(board, "watched@fund.example")["visible"] != first["visible"], "another second on screen")
     board.browser.wait(lambda: line(board, "watched@fund.example")["last"] != first["last"], "another second without action")
-    (here,) = (one for one in ask(board, "now")["here"] if one["visitor"] == "watched@fund.example")
+    (here,) = (one for one in board.ask("now")["here"] if one["visitor"] == "watched@fund.example")
     shown = line(board, "watched@fund.example")
     near = written(board, "ago", *range(here["lastActiveMs"] - 3_000, here["lastActiveMs"] + 4_000, 500))
     assert shown["last"] in near
@@ -95,7 +86,7 @@ def test_a_badge_goes_with_its_visitor(board: Board) -> None:
     board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
     board.browser.wait(lambda: board.browser.js(badges) == 0, "the badge to go")
     board.open("/admin/visits?visitor=counsel%40law.example")
-    visits = ask(board, "visits?visitor=counsel%40law.example&limit=50")["visits"]
+    visits = board.ask("visits?visitor=counsel%40law.example&limit=50")["visits"]
     bars = board.browser.js(
         "return [...document.querySelectorAll('.visits-table .bar')].map(bar => [bar.getAttribute('aria-label'), "
         "...[...bar.children].map(part => part.getBoundingClientRect().width / bar.getBoundingClientRect().width)])"
@@ -111,7 +102,7 @@ def test_a_badge_goes_with_its_visitor(board: Board) -> None:
 def test_pages_show_quartiles_and_heat(board: Board) -> None:
     """Each page has its median over its middle half, and is darkest where it was read longest; both are the API's."""
     board.open("/admin/pages")
-    pages = ask(board, "pages")["pages"]
+    pages = board.ask("pages")["pages"]
     shown = board.browser.js(
         "return [...document.querySelectorAll('.pages-table tbody tr')].map(row => [...row.cells].slice(1, 7).map(cell => "
         "[cell.firstChild.textContent, cell.querySelector('.sub')?.textContent ?? '']))"
@@ -139,7 +130,7 @@ def test_pages_show_quartiles_and_heat(board: Board) -> None:
 def test_numbers_of_a_visitor(board: Board) -> None:
     """How often they were there, how long in all and as a rule, and every visit in the list; all are the API's."""
     board.open("/admin/visitors/counsel%40law.example")
-    total = ask(board, "totals?visitor=counsel%40law.example")
+    total = board.ask("totals?visitor=counsel%40law.example")
     figures = board.browser.js("return [...document.querySelectorAll('.figures dd')].map(cell => cell.textContent)")
     assert figures[0] == str(total["visits"])
     visible, median = written(board, "duration", total["visibleMs"], total["visible"]["median"])
@@ -155,7 +146,7 @@ def test_a_visitor_with_ten_thousand_visits(start_board: Boards) -> None:
     board.sign_in()
     board.open("/admin/visitors/often%40fund.example")
     assert board.browser.js("return document.querySelector('.figures dd').textContent") == written(board, "count", 10_000)[0]
-    assert [one["visits"] for one in ask(board, "visitors")["visitors"]] == [10_000]
+    assert [one["visits"] for one in board.ask("visitors")["visitors"]] == [10_000]
     shown = "return new Set([...document.querySelectorAll('.visits-table tbody a.strong')].map(link => link.pathname)).size"
     assert board.browser.js(shown) == 50
     board.browser.js("document.querySelector('.more button').click()")
@@ -176,7 +167,7 @@ def test_user_agents_are_inert(board: Board) -> None:
         for path in ("/admin", "/admin/wall", f"/admin/visits?visitor={who}", f"/admin/visitors/{who}"):
             board.open(path)
             board.wait_for(f"agent{number}@evil.example")
-            assert board.browser.js(MADE_OF_TEXT) == 0, path
+            assert board.intruders() == 0, path
             assert board.overhang() == 0, path
 
 
@@ -190,7 +181,7 @@ def test_the_wall(start_board: Boards) -> None:
     board.open("/admin/wall")
     board.wait_for("latest@fund.example")
     count, clock = ("return document.querySelector('.wall-count').textContent", "return document.querySelector('.wall-clock').textContent")
-    board.browser.wait(lambda: board.browser.js(count) == str(ask(board, "now")["totals"]["here"]), "the API's count")
+    board.browser.wait(lambda: board.browser.js(count) == str(board.ask("now")["totals"]["here"]), "the API's count")
     told = board.browser.js("return [...document.querySelectorAll('.wall-list li')].map(row => row.textContent)")
     assert len(told) == WALL_ROWS
     assert told[0].startswith("latest@fund.example")

@@ -25,7 +25,7 @@ from tests.forked import command_line
 from tests.server.site import ADMIN_TOKEN, VIEWER_TOKEN
 from tests.services.http import Answered, Asked, http_thread
 from tests.services.mail import post_office
-from tests.services.nocodb import FULL, SEED, DoubleTable
+from tests.services.nocodb import FULL, SEED, DoubleTable, settings_of
 from tests.support import FakeClock, serving, wait_until
 
 if TYPE_CHECKING:
@@ -35,17 +35,11 @@ SECRET = "whsec_" + base64.b64encode(b"a secret for tests, long enough").decode(
 
 OWNER = "owner@firm.example"
 
-COLUMNS = "visit=visitId,open=open,visible=visible,active=active,views=views,ended_by=endedBy"
-
 
 def _settings(table: DoubleTable, hook: str, mail: str) -> dict[str, str]:
     """Write all settings of mirrors, as environment."""
     given = {
-        "mirror_interval": "1s",
-        "nocodb_url": table.url,
-        "nocodb_token": table.token,
-        "nocodb_table": table.table,
-        "nocodb_columns": COLUMNS,
+        **settings_of(table),
         "webhook_urls": hook,
         "webhook_secret": SECRET,
         "mail_url": mail,
