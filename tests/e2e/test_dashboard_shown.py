@@ -187,7 +187,8 @@ def test_the_wall(start_board: Boards) -> None:
     assert told[0].startswith("latest@fund.example")
     assert "Prospectus" in told[0]
     assert f"and {HERE + 1 - WALL_ROWS} more" in board.text()
-    assert "visits today" in board.text()
+    today = board.ask("now")["totals"]["visitsToday"]
+    assert f"{today}\N{NO-BREAK SPACE}visit{'s' if today > 1 else ''} today" in board.text()
     before = board.browser.js(clock)
     board.browser.wait(lambda: board.browser.js(clock) != before, "the clock to go on", 70)
     board.browser.wait(lambda: board.browser.js("return !!document.querySelector('.wall-chart svg')"), "the chart")

@@ -1,7 +1,7 @@
 // The wall: who is here, to be read from across a room.
 
 import { el, reconcile, refill, setText } from "../../dom.js"
-import { ago, count, duration } from "../../format.js"
+import { ago, count, duration, plural } from "../../format.js"
 import { read } from "../api.js"
 import { crowdPicture } from "../charts/crowd.js"
 import { Chart } from "../charts/plot.js"
@@ -80,7 +80,7 @@ export function create(context) {
       el("p", { class: "wall-sum" }, big, " ", word), clock, el("span", { class: "row wall-tools" }, full, el("a", { class: "button slim", href: "/admin" }, "Back"))),
     el("div", { class: "wall-body" }, el("div", {}, list, rest), el("div", { class: "wall-side" }, numbers, picture)))
 
-  const sums = ofToday(context, ({ visitsToday, visibleTodayMs }) => setText(numbers, `${count(visitsToday)} visits today · ${duration(visibleTodayMs)} visible`))
+  const sums = ofToday(context, ({ visitsToday, visibleTodayMs }) => setText(numbers, `${plural(visitsToday, "visit")} today · ${duration(visibleTodayMs)} visible`))
   /** @param {Now} now */
   const onNow = ({ here, totals }) => {
     setText(big, count(totals.here))
