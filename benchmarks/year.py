@@ -71,9 +71,14 @@ def year(visits: int, *, visitors: int, batch: int = 20_000) -> Iterator[Rows]:
         yield rows
 
 
+def handle_of(n: int) -> str:
+    """Name the session of a visit, counted from 0."""
+    return f"s{n:015}"
+
+
 def _visit(draw: random.Random, n: int, started_at: int, subject: str, rows: Rows) -> None:
     sessions, visits, views = rows
-    handle, at, visible_total = f"s{n:015}", started_at, 0
+    handle, at, visible_total = handle_of(n), started_at, 0
     for view in range(VIEWS_EACH):
         visible = min(int(draw.lognormvariate(10, 1.2)), 3_600_000)
         page = min(int(draw.expovariate(0.08)), PAGES - 1)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from benchmarks.measure import LOAD_CORE
 from benchmarks.rows import Goal, row
-from benchmarks.year import DAY_MS, END_AT, fill
+from benchmarks.year import DAY_MS, END_AT, fill, handle_of
 from stillhere.archive.records import VisitFilter
 from stillhere.stores import open_store
 
@@ -36,7 +36,7 @@ VISITORS: Final = 20_000
 FIRST: Final = "all, 18 seconds or more"
 """Whose pages are asked for by a process that holds nothing in memory yet: nothing else reads as much."""
 
-VISIT: Final = f"s{7:015}.1"
+VISIT: Final = f"{handle_of(7)}.1"
 """One that there is, however few there are."""
 
 ZONE: Final = ZoneInfo("Europe/Berlin")

@@ -191,11 +191,11 @@ def test_a_smeared_leap_second_costs_a_second_at_most(slower_ms: int) -> None:
 
 
 def test_a_second_that_comes_twice_takes_nothing_and_adds_nothing() -> None:
-    """A clock that is not smeared shows a leap second as a step back: the reading goes on, and counts as long as it was."""
+    """A clock that is not smeared shows a leap second as a step back: the reading goes on, and what the clock told of it counts."""
     world = World()
-    for second in range(0, 60, 5):
-        world.advance(START + 1_000 * (second if second < 30 else second - 1) - world.now)
-        world.beat(Beat(kind=Kind.BEAT, view="v", visible_ms=1_000 * second, lifecycle=Lifecycle.ACTIVE, idle_ms=0))
+    for ms in range(0, 60_000, 500):
+        world.advance(START + (ms if ms < 30_000 else ms - 1_000) - world.now)
+        world.beat(Beat(kind=Kind.BEAT, view="v", visible_ms=ms, lifecycle=Lifecycle.ACTIVE, idle_ms=0))
     (visit,) = world.visits
     assert world.session.ended_at is None
-    assert 54_000 <= visit.visible_ms <= 55_000
+    assert visit.visible_ms == 58_500  # the clock told the second that came twice once

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, insert, text
 
+from stillhere.core.people import REMEMBERED
 from stillhere.stores.sql.schema import sessions, views, visits
 from tests.e2e.browser import Browser
-from tests.support import serving
+from tests.support import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,8 @@ AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox
 
 SIZES: Final = {"desk": (1280, 900), "phone": (390, 844)}
 
+LOOKS: Final = (("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark"))
+
 PAGES: Final = (
     ("/", "The data room"),
     ("/prospectus", "Prospectus"),
@@ -48,7 +51,13 @@ Row = dict[str, Any]
 
 
 def rows(
-    count: int, *, until_at: int, names: Sequence[str] = (), pages: Sequence[tuple[str, str | None]] = PAGES, here: int = 0
+    count: int,
+    *,
+    until_at: int,
+    names: Sequence[str] = (),
+    pages: Sequence[tuple[str, str | None]] = PAGES,
+    here: int = 0,
+    device: str | None = None,
 ) -> Iterator[tuple[Row, Row, Row]]:
     """Make visits of the last eleven months, each with its session and one view.
 
@@ -58,6 +67,7 @@ def rows(
         names: whose. Default: a hundredth as many visitors as visits.
         pages: what they saw.
         here: how many of the latest have not ended.
+        device: what is remembered of whose browser they use.
     """
     lots = random.Random(count)  # noqa: S311  # sample data, the same each time
     who = names or [f"visitor{number}@fund{number % 7}.example" for number in range(max(1, count // 100))]
@@ -65,7 +75,10 @@ def rows(
     for number in range(count):
         ended_at = until_at - max(0, number - here + 1) * step
         visible = int(min(2_400_000, lots.lognormvariate(10.8, 1.2)))
-        yield _visit(number, who[number % len(who)], pages[lots.randrange(len(pages))], ended_at, visible, is_here=number < here)
+        attributes = {} if device is None else {REMEMBERED: {"device": device}}
+        made = _visit(number, who[number % len(who)], pages[lots.randrange(len(pages))], ended_at, visible, is_here=number < here)
+        made[0]["attributes"] = attributes
+        yield made
 
 
 def _visit(number: int, subject: str, page: tuple[str, str | None], ended_at: int, visible: int, *, is_here: bool) -> tuple[Row, Row, Row]:
@@ -176,13 +189,18 @@ class Board:
         """Read what the view says, also where it is cut off."""
         return str(self.browser.js("return document.getElementById('view').textContent"))
 
-    def wait_for(self, words: str, timeout_s: float = 20) -> None:
+    def wait_for(self, words: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the view says something."""
         self.browser.wait(lambda: words in self.text(), f"“{words}” in the view", timeout_s)
 
     def ask(self, question: str) -> Any:  # whatever the API answers
         """Ask the API as the dashboard does."""
         return self.browser.js("return fetch('/admin/api/' + arguments[0]).then(answer => answer.json())", question)
+
+    def post(self, deed: str) -> int:
+        """Ask the API to do something, as the dashboard does; tells the status."""
+        script = "return fetch('/admin/api/' + arguments[0], {method: 'POST', headers: {'X-Stillhere': '1'}}).then(answer => answer.status)"
+        return int(self.browser.js(script, deed))
 
     def intruders(self) -> int:
         """Tell how many elements are in the view that only what strangers write could have put there."""
@@ -212,14 +230,24 @@ class Board:
         """Tell how many pixels the page is wider than the screen."""
         return int(self.browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    def faults(self) -> list[str]:
+        """Look at the page on a desk and a phone, in light and dark; tells what axe finds, and what sticks out."""
+        found: list[str] = []
+        for size, scheme in LOOKS:
+            self.dress(size, scheme)
+            found += [f"{size}, {scheme}: {problem}" for problem in self.axe()]
+            if self.overhang() > 0:
+                found.append(f"{size}: sticks out by {self.overhang()} px")
+        return found
+
     def complaints(self) -> list[str]:
         """Tell what the console complains of, but for the answers that are no success."""
         return [problem for problem in self.browser.problems() if "Failed to load resource" not in problem]
 
-    def arrive(self, email: str, *, agent: str = AGENT, **said: object) -> urllib.request.OpenerDirector:
+    def arrive(self, email: str, **said: object) -> urllib.request.OpenerDirector:
         """Let somebody pass the gate and see a page."""
         visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        visitor.addheaders = [("User-Agent", agent)]
+        visitor.addheaders = [("User-Agent", AGENT)]
         headers = {"Origin": self.program.url, "Content-Type": "application/x-www-form-urlencoded"}
         visitor.open(urllib.request.Request(f"{self.program.url}/gate", urllib.parse.urlencode({"email": email}).encode(), headers)).close()
         self.beat(visitor, **said)

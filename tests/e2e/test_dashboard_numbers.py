@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -32,14 +32,10 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         assert board.complaints() == []
 
 
-def days_ago(number: int) -> date:
-    """Tell a day in the past, of UTC."""
-    return datetime.now(UTC).date() - timedelta(days=number)
-
-
 def test_charts_are_pictures_and_tables(board: Board) -> None:
     """Each chart is drawn under the strict policy, says in words what it shows, and has the API's numbers as a table."""
-    period = f"from={days_ago(330)}&to={days_ago(0)}&zone=UTC"
+    today = datetime.now(UTC).date()
+    period = f"from={today - timedelta(days=330)}&to={today}&zone=UTC"
     board.open(f"/admin/time?unit=month&{period}")
     board.browser.wait(lambda: board.browser.js("return document.querySelectorAll('.chart svg[role=img]').length") == 3, "three charts")
     labels = board.browser.js("return [...document.querySelectorAll('.chart svg')].map(svg => svg.getAttribute('aria-label'))")
@@ -59,16 +55,19 @@ def test_charts_are_pictures_and_tables(board: Board) -> None:
     board.browser.wait(lambda: board.browser.js(cells) == told, "the tables of the charts")
 
 
-def test_a_period_is_compared_with_the_one_before(board: Board) -> None:
+@pytest.mark.parametrize("length", [22, 25, 30])
+def test_a_period_is_compared_with_the_one_before(board: Board, length: int) -> None:
     """The numbers of the period stand beside how much they changed, and both are the API's."""
-    board.open(f"/admin/time?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")
-    now = board.ask(f"totals?from={days_ago(60)}&to={days_ago(31)}&zone=UTC")["visits"]
-    before = board.ask(f"totals?from={days_ago(90)}&to={days_ago(61)}&zone=UTC")["visits"]
+    today = datetime.now(UTC).date()
+    earliest, middle, last = (today - timedelta(days=days) for days in (60 + 2 * length, 60 + length, 60))
+    period, before_it = (f"from={begin}&to={end - timedelta(days=1)}&zone=UTC" for begin, end in ((middle, last), (earliest, middle)))
+    board.open(f"/admin/time?{period}")
+    now, before = (board.ask(f"totals?{one}")["visits"] for one in (period, before_it))
     shown = board.browser.js("return document.querySelector('.figures dd').textContent")
     more = now - before
     per_cent = f" ({'+' if more > 0 else MINUS}{round(100 * abs(more) / before)} %)"
     assert shown.replace("\xa0", " ") == f"{now}" + (f"{'+' if more > 0 else MINUS}{abs(more)}{per_cent}" if more else "as before")
-    assert f"the period before, {days_ago(90):%b} {days_ago(90).day}" in board.text()
+    assert f"the period before, {earliest:%b} {earliest.day}" in board.text()
 
 
 def test_a_visit_page_by_page(board: Board) -> None:

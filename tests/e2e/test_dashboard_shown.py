@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from tests.e2e.board import AGENT, VIEWER, Board, now_ms, rows
+from tests.e2e.board import Board, now_ms, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,8 @@ READERS: Final = ("reader@studio.example", "counsel@law.example", "investor@fund
 HERE: Final = 20
 
 WALL_ROWS: Final = 14
+
+MOST_TABS: Final = 120
 
 FORMAT: Final = """
 const place = new URL('../format.js', document.querySelector('script[type=module]').src)
@@ -155,22 +156,6 @@ def test_a_visitor_with_ten_thousand_visits(start_board: Boards) -> None:
     assert board.complaints() == []
 
 
-def test_user_agents_are_inert(board: Board) -> None:
-    """A browser that calls itself markup is shown as text wherever devices are, and runs nothing."""
-    hostile = (
-        f"{AGENT} <img src=x onerror=alert(1)>",
-        "Mozilla/5.0 (Linux; Android 14; <script>alert(2)</script>) Chrome/140.0 Mobile Safari/537.36",
-    )
-    for number, agent in enumerate(hostile):
-        board.arrive(f"agent{number}@evil.example", agent=agent)
-        who = quote(f"agent{number}@evil.example", safe="")
-        for path in ("/admin", "/admin/wall", f"/admin/visits?visitor={who}", f"/admin/visitors/{who}"):
-            board.open(path)
-            board.wait_for(f"agent{number}@evil.example")
-            assert board.intruders() == 0, path
-            assert board.overhang() == 0, path
-
-
 def test_the_wall(start_board: Boards) -> None:
     """Across a room: how many, who on which page, the latest on top and the rest counted; it moves, fills the screen and passes axe."""
     guests = [f"guest{number}@fund.example" for number in range(HERE)]
@@ -180,7 +165,7 @@ def test_the_wall(start_board: Boards) -> None:
     visitor = board.arrive("latest@fund.example")
     board.open("/admin/wall")
     board.wait_for("latest@fund.example")
-    count, clock = ("return document.querySelector('.wall-count').textContent", "return document.querySelector('.wall-clock').textContent")
+    count, clock = ("return document.querySelector('.wall-count').textContent", "return document.querySelector('.wall-clock').dateTime")
     board.browser.wait(lambda: board.browser.js(count) == str(board.ask("now")["totals"]["here"]), "the API's count")
     told = board.browser.js("return [...document.querySelectorAll('.wall-list li')].map(row => row.textContent)")
     assert len(told) == WALL_ROWS
@@ -190,7 +175,7 @@ def test_the_wall(start_board: Boards) -> None:
     today = board.ask("now")["totals"]["visitsToday"]
     assert f"{today}\N{NO-BREAK SPACE}visit{'s' if today > 1 else ''} today" in board.text()
     before = board.browser.js(clock)
-    board.browser.wait(lambda: board.browser.js(clock) != before, "the clock to go on", 70)
+    board.browser.wait(lambda: board.browser.js(clock) != before, "the clock to go on")
     board.browser.wait(lambda: board.browser.js("return !!document.querySelector('.wall-chart svg')"), "the chart")
     assert board.axe() == []
     board.browser.js("window.stays = true")
@@ -221,10 +206,7 @@ def test_who_is_here_passes_axe(board: Board) -> None:
     board.arrive("axe@fund.example")
     board.open("/admin")
     line(board, "axe@fund.example")
-    for size, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark")):
-        board.dress(size, scheme)
-        assert board.axe() == [], (size, scheme)
-        assert board.overhang() == 0
+    assert board.faults() == []
     board.browser.js("document.querySelector('[aria-label=\"End session of axe@fund.example\"]').click()")
     assert board.axe() == []
     board.browser.find("#confirm-no").click()
@@ -234,10 +216,21 @@ def test_the_door_passes_axe(board: Board) -> None:
     """Where one signs in, on a desk and a phone, in light and dark."""
     board.browser.driver.delete_all_cookies()
     board.browser.open("/admin/login")
-    for size, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark")):
-        board.dress(size, scheme)
-        assert board.axe() == [], (size, scheme)
-        assert board.overhang() == 0
+    assert board.faults() == []
+
+
+def tab_to(board: Board, wanted: str) -> None:
+    """Press Tab until something has the focus; whatever has it meanwhile shows that, unless it is the browser's own."""
+    focused = """const it = document.activeElement, how = getComputedStyle(it)
+    const shows = it === document.body || how.outlineStyle !== 'none' || how.boxShadow !== 'none'
+    return [it.id || it.getAttribute('aria-label') || it.tagName, shows]"""
+    keys, been = ActionChains(board.browser.driver), list[str]()
+    while wanted not in been:
+        assert len(been) < MOST_TABS, been
+        keys.send_keys(Keys.TAB).perform()
+        name, is_seen = board.browser.js(focused)
+        assert is_seen, f"{name} does not show that it has the focus, after {been}"
+        been.append(name)
 
 
 def test_a_session_is_ended_by_keys_alone(board: Board) -> None:
@@ -245,38 +238,26 @@ def test_a_session_is_ended_by_keys_alone(board: Board) -> None:
     board.arrive("keys@fund.example")
     board.open("/admin")
     line(board, "keys@fund.example")
-    focused = """const it = document.activeElement, how = getComputedStyle(it)
-    return [it.id || it.getAttribute('aria-label') || it.tagName, how.outlineStyle !== 'none' || how.boxShadow !== 'none']"""
-    keys, been = ActionChains(board.browser.driver), list[str]()
-    while not been or not been[-1].startswith("End session of keys@"):
-        keys.send_keys(Keys.TAB).perform()
-        name, is_seen = board.browser.js(focused)
-        assert is_seen, f"{name} does not show that it has the focus, after {been}"
-        been.append(name)
-        assert len(been) < 120, been
-    keys.send_keys(Keys.ENTER).perform()
+    tab_to(board, "End session of keys@fund.example")
+    ActionChains(board.browser.driver).send_keys(Keys.ENTER).perform()
     board.browser.wait(lambda: board.browser.js("return document.getElementById('confirm').open"), "the question")
-    while board.browser.js(focused)[0] != "confirm-yes":
-        keys.send_keys(Keys.TAB).perform()
-    keys.send_keys(Keys.ENTER).perform()
+    tab_to(board, "confirm-yes")
+    ActionChains(board.browser.driver).send_keys(Keys.ENTER).perform()
     board.wait_for("session over, revoked")
 
 
 def test_meanwhile_there_is_a_shape(board: Board) -> None:
     """While an answer is awaited, the new view stands there with lines in place of numbers, for a reader as busy; then they are gone."""
     board.open("/admin")
-    cdp = board.browser.driver.execute_cdp_cmd
-    cdp("Network.enable", {})
-    board.browser.js("document.querySelector('#places a[href*=\"/admin/pages\"]').click()")  # whose code is loaded by this
-    board.wait_until_shown()
-    board.follow("#places a")
-    cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 2_000, "downloadThroughput": -1, "uploadThroughput": -1})
-    board.browser.js("document.querySelector('#places a[href*=\"/admin/pages\"]').click()")
+    hold = """const real = window.fetch, held = new Promise(resolve => { window.release = resolve })
+    window.fetch = (...asked) => held.then(() => real(...asked))
+    document.querySelector('#places a[href*="/admin/pages"]').click()"""
+    board.browser.js(hold)
     shape = (
         "return [document.querySelector('#view').getAttribute('aria-busy'), document.querySelectorAll('#view .skeleton span').length > 0]"
     )
     board.browser.wait(lambda: board.browser.js(shape) == ["true", True], "the shape")
-    cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    board.browser.js("window.release()")
     board.browser.wait(lambda: board.browser.js(shape) == ["false", False], "the numbers")
 
 
@@ -302,10 +283,12 @@ def test_a_view_whose_code_is_gone(board: Board) -> None:
     cdp = board.browser.driver.execute_cdp_cmd
     cdp("Network.enable", {})
     cdp("Network.setBlockedURLs", {"urls": ["*/views/audit.js*"]})
-    board.browser.js("document.querySelector('#places a[href*=\"/admin/audit\"]').click()")
-    board.wait_for("This view can\N{RIGHT SINGLE QUOTATION MARK}t be loaded")
+    try:
+        board.browser.js("document.querySelector('#places a[href*=\"/admin/audit\"]').click()")
+        board.wait_for("This view can\N{RIGHT SINGLE QUOTATION MARK}t be loaded")
+    finally:
+        cdp("Network.setBlockedURLs", {"urls": []})
     board.browser.problems()  # that it failed stands in the console, too
-    cdp("Network.setBlockedURLs", {"urls": []})
     board.browser.js("document.querySelector('#view button').click()")
     board.browser.wait(lambda: "can\N{RIGHT SINGLE QUOTATION MARK}t be loaded" not in board.text(), "the view")
     board.wait_until_shown()
@@ -333,22 +316,3 @@ def test_a_zone_is_chosen(board: Board) -> None:
     Select(board.browser.find("#filter-zone")).select_by_value("Asia/Tokyo")
     board.browser.wait(lambda: "zone=Asia%2FTokyo" in board.browser.path, "the address")
     board.browser.wait(lambda: board.browser.js(times) != before, "other times")
-
-
-def test_a_viewer_is_refused_by_every_deed(board: Board) -> None:
-    """Whatever the document of the API says changes something is refused to a viewer, and without a sign-in."""
-    document = board.browser.js("return fetch('/openapi.json').then(answer => answer.json())")["paths"]
-    deeds = [path for path, methods in document.items() if path.startswith("/admin/api/") and "post" in methods]
-    assert len(deeds) > 3
-    queries = [path for path, methods in document.items() if path.startswith("/admin/api/") and "get" in methods]
-    ask_all = (
-        "return Promise.all(arguments[0].map(path => fetch(path.replace(/{[^}]+}/g, 'x'), {method: arguments[1], "
-        "headers: {'X-Stillhere': '1'}}).then(answer => answer.status)))"
-    )
-    board.sign_in(VIEWER)
-    board.open("/admin")
-    assert set(board.browser.js(ask_all, deeds, "POST")) == {403}
-    board.browser.driver.delete_all_cookies()
-    board.browser.open("/healthz")
-    assert set(board.browser.js(ask_all, deeds, "POST")) == {401}
-    assert set(board.browser.js(ask_all, queries, "GET")) == {401}

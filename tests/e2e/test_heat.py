@@ -123,6 +123,9 @@ def test_heat_costs_no_message(visit: Visit, chromium: Browser) -> None:
         wait_for_visible(chromium, 12_000)
         asked = [one for one in application.asked if one.method == "POST"]
         assert {one.path for one in asked} == {"/session/beat"}
+        told = [one for one in application.messages if one.get("heat")]
+        assert bool(told) == bool(more)
+        assert {one["kind"] for one in told} <= {"start", "beat"}
         sent.append(len(asked))
     without, with_heat = sent
     assert without >= 3

@@ -22,7 +22,7 @@ def _of(rows: Iterable[dict[str, Any]], names: set[str]) -> list[dict[str, Any]]
 
 
 async def test_python_http_and_the_command_line_tell_who_is_here(site: Site) -> None:
-    """Two who read and one who has just left: the same rows in the same order, each with visit, page, title, state and device."""
+    """Two who read and one who has just left: the same rows in the same order, each with device, page and title."""
     names = {site.name(), site.name(), site.name()}
     for n, name in enumerate(sorted(names)):
         visitor = site.enter(name)
@@ -40,8 +40,8 @@ async def test_python_http_and_the_command_line_tell_who_is_here(site: Site) -> 
     assert {row["title"] for row in over_http} == {"Page 0", "Page 1", "Page 2"}
     assert _of(msgspec.json.decode(shown)["here"], names) == over_http
     in_python = [
-        (one.visit.visitor, one.session.handle, None if one.view is None else one.view.page, None if one.view is None else one.view.title)
+        (one.visit.visitor, one.session.handle, one.visit.device, one.view and one.view.page, one.view and one.view.title)
         for one in present
         if one.visit.visitor in names
     ]
-    assert in_python == [(row["visitor"], row["session"], row["page"], row["title"]) for row in over_http]
+    assert in_python == [(row["visitor"], row["session"], row["device"], row["page"], row["title"]) for row in over_http]

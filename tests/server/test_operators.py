@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_viewer_sees_everything_and_changes_nothing(site: Site, way: str) -> N
     assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
     assert "Sign in as an operator" in answer.json()["detail"]
     assert visitor.get("/session").status_code == 200
+
+
+def test_every_deed_needs_its_role(site: Site) -> None:
+    """Whatever the document says changes something is refused to a viewer, and everything to who has not signed in."""
+    viewer, stranger = site.viewer(), site.visitor()
+    paths = {path: methods for path, methods in stranger.get("/openapi.json").json()["paths"].items() if path.startswith("/admin/api/")}
+    deeds, questions = ([re.sub("{[^}]+}", "x", path) for path, how in paths.items() if method in how] for method in ("post", "get"))
+    assert len(deeds) > 3  # some
+    assert {viewer.post(path).status_code for path in deeds} == {403}
+    assert {stranger.post(path).status_code for path in deeds} == {401}
+    assert {stranger.get(path).status_code for path in questions} == {401}
 
 
 def test_a_program_operates_with_a_token(site: Site) -> None:

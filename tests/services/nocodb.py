@@ -55,13 +55,12 @@ class NocoTable(Protocol):
 
 def settings_of(table: NocoTable) -> dict[str, str]:
     """Name the program's settings with which it mirrors into a table with all columns, once a second."""
-    columns = {"visit": "visitId", **{name: name for name in ("open", "visible", "active", "views")}, "ended_by": "endedBy"}
     return {
         "mirror_interval": "1s",
         "nocodb_url": table.url,
         "nocodb_token": table.token,
         "nocodb_table": table.table,
-        "nocodb_columns": ",".join(f"{name}={title}" for name, title in columns.items()),
+        "nocodb_columns": "visit=visitId,open=open,visible=visible,active=active,views=views,ended_by=endedBy",
     }
 
 

@@ -53,12 +53,14 @@ class NocoDouble:
         rows: by key.
         columns: the types, by title; a test may take some away.
         is_gone: somebody deleted the table.
+        not_found: what it says of a row that is not there, whose key is put in.
     """
 
     def __init__(self, columns: Mapping[str, str], key: str = "Id") -> None:
         self.columns = dict(columns)
         self._key = key
         self.is_gone = False
+        self.not_found = "Record with pk {} not found"
         self._lock = threading.Lock()
         self._last = 0
         self.rows: dict[int, dict[str, Any]] = {}
@@ -142,7 +144,7 @@ class NocoDouble:
             raise Wrong(422, "ERR_DUPLICATE_RECORD", "Duplicate record")
         for key in keys:
             if key not in self.rows:
-                raise Wrong(422, "ERR_RECORD_NOT_FOUND", f"Record with pk {key} not found")
+                raise Wrong(422, "ERR_RECORD_NOT_FOUND", self.not_found.format(key))
         return keys
 
     def _checked(self, cells: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from stillhere.mirrors.nocodb import Columns
 from tests.mirrors.real.conftest import Noco
@@ -30,9 +31,7 @@ async def test_columns_are_called_as_the_table_calls_them(
 ) -> None:
     """Visitor, start, end and the primary key under other names than seed 000's: rows are made, grow and end there all the same."""
     own = {**OWN, "Visit no.": "text"} if with_id else OWN
-    columns = Columns(
-        key="Row", visitor="Investor", started="Opened the deck", ended="Closed it", visible="Seconds read", visit="Visit no."
-    )
+    columns = replace(NAMES, visit="Visit no.")
     with closing(Noco(make_table(own, "Row"), clock, stand, columns if with_id else NAMES)) as noco:
         drain = stand.drain(noco.mirror())
         visitor = await stand.arrive()
