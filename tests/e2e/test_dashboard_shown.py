@@ -72,7 +72,7 @@ def test_a_line_of_who_is_here_moves(board: Board) -> None:
     near = written(board, "duration", *range(here["visibleMs"], here["visibleMs"] + here["lastSeenMs"] + 4_000, 500))
     assert shown["visible"] in near
     board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=2_000)
-    board.wait_for("just left")
+    board.browser.wait(lambda: "just left" in line(board, "watched@fund.example")["words"], "that they left")
     assert line(board, "watched@fund.example")["dot"] == "dot off"
 
 
@@ -179,11 +179,13 @@ def test_the_wall(start_board: Boards) -> None:
     board.browser.wait(lambda: board.browser.js("return !!document.querySelector('.wall-chart svg')"), "the chart")
     assert board.axe() == []
     board.browser.js("window.stays = true")
-    shown = int(board.browser.js(count))
+    first = "return document.querySelector('.wall-list li:not(.away)').textContent"
     board.arrive("another@fund.example")
-    board.browser.wait(lambda: int(board.browser.js(count)) == shown + 1, "one more")
+    board.browser.wait(lambda: board.browser.js(first).startswith("another@fund.example"), "who came on top")
     board.beat(visitor, kind="leave", seq=2, lifecycle="hidden", visibleMs=50)
-    board.browser.wait(lambda: int(board.browser.js(count)) == shown, "one less")
+    here = "return [...document.querySelectorAll('.wall-list li:not(.away)')].map(row => row.textContent).join()"
+    board.browser.wait(lambda: "latest@fund.example" not in board.browser.js(here), "who left to make room")
+    board.browser.wait(lambda: board.browser.js(count) == str(board.ask("now")["totals"]["here"]), "the API's count again")
     assert board.browser.js("return window.stays") is True
     board.browser.find(".wall-tools button").click()
     board.browser.wait(lambda: board.browser.js("return !!document.fullscreenElement"), "the full screen")
