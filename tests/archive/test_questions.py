@@ -289,6 +289,8 @@ class TestFilters:
         assert [visit.id async for visit in archive.all_visits(wanted, **when)] == ["handle-a.1"]
         assert [(visit.id, view.view) async for visit, view in archive.all_views(wanted, **when)] == [("handle-a.1", "v1")]
         assert [(page.page, page.views) for page in await archive.pages(wanted, **when)] == [("/a", 1)]
+        assert await archive.count_views(wanted, **when) == 1
+        assert await archive.count_views(VisitFilter(page="/b"), **when) == 3
         assert await archive.count(VisitFilter(page="/b"), **when) == 3
         assert await archive.count(VisitFilter(page="/nowhere"), **when) == 0
 

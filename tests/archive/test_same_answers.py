@@ -136,6 +136,7 @@ async def _asked(archive: Archive, wanted: VisitFilter, visits: list[VisitReport
         [await archive.totals(VisitFilter(), since=visit.started_at + later, **when) for visit in visits for later in (0, 1)],
         await archive.totals(wanted, **when),
         await archive.count(wanted, **when),
+        await archive.count_views(wanted, **when),
         [await archive.of_subject(subject) for subject in {visit.visitor for visit in visits}],
     ]
 
@@ -222,6 +223,7 @@ async def _check_sums_of(archive: Archive, wanted: VisitFilter, visits: list[Vis
     assert totals.visitors == len({visit.visitor for visit in visits})
     assert sum(one.visits for one in await archive.durations(wanted, **when)) == len(visits)
     views = [view async for _, view in archive.all_views(wanted, **when)]
+    assert await archive.count_views(wanted, **when) == len(views)
     pages = await archive.pages(replace(wanted, limit=100), **when)
     assert sum(page.views for page in pages) == sum(view.page is not None for view in views)
     assert sum(page.visible.sum for page in pages) == sum(view.visible_ms for view in views if view.page is not None)

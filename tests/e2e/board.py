@@ -202,6 +202,11 @@ class Board:
         script = "return fetch('/admin/api/' + arguments[0], {method: 'POST', headers: {'X-Stillhere': '1'}}).then(answer => answer.status)"
         return int(self.browser.js(script, deed))
 
+    def ask_to_export(self, choice: str) -> None:
+        """Open the dialog that exports, and choose a list or a form in it."""
+        script = "[...document.querySelectorAll('.view-head button')].find(button => button.textContent.startsWith('Export')).click()"
+        self.browser.js(f"{script}; document.querySelector('#export input[value={choice}]').click()")
+
     def intruders(self) -> int:
         """Tell how many elements are in the view that only what strangers write could have put there."""
         return int(

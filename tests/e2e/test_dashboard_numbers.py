@@ -124,8 +124,7 @@ def test_what_is_filtered_is_exported(board: Board, kind: str, tmp_path: Path) -
     board.browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     board.open("/admin/visits?visitor=counsel%40law.example")
     wanted = board.ask("totals?visitor=counsel%40law.example")["visits"]
-    board.browser.js("[...document.querySelectorAll('.view-head button')].find(button => button.textContent.startsWith('Export')).click()")
-    board.browser.js(f"document.querySelector('#export input[value={kind}]').click()")
+    board.ask_to_export(kind)
     board.browser.find("#export-go").click()
     said = f"visits.{kind} is saved with {wanted} rows."
     board.browser.wait(lambda: board.browser.find("#export-said").text.replace("\xa0", " ") == said, said)

@@ -13,6 +13,7 @@ from tests.e2e.board import Board, now_ms, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.board import Boards
 
@@ -21,6 +22,8 @@ READERS: Final = ("reader@studio.example", "counsel@law.example", "investor@fund
 HERE: Final = 20
 
 WALL_ROWS: Final = 14
+
+OFTEN: Final = 10_000
 
 MOST_TABS: Final = 120
 
@@ -140,20 +143,57 @@ def test_numbers_of_a_visitor(board: Board) -> None:
     assert board.browser.js("return document.querySelectorAll('.visits-table tbody tr').length") == total["visits"]
 
 
-def test_a_visitor_with_ten_thousand_visits(start_board: Boards) -> None:
-    """All are counted in the visitor's numbers and in the list of visitors; fifty are shown, and fifty more when asked."""
-    board = start_board("often", rows(10_000, until_at=now_ms() - 60_000, names=("often@fund.example",)))
+@pytest.fixture
+def often(start_board: Boards) -> Iterator[Board]:
+    """Give a board with ten thousand visits of one visitor, signed in as an operator, on a phone."""
+    board = start_board("often", rows(OFTEN, until_at=now_ms() - 60_000, names=("often@fund.example",)))
     board.dress("phone", "light")
     board.sign_in()
+    yield board
+    assert board.complaints() == []
+
+
+def test_a_visitor_with_ten_thousand_visits(often: Board) -> None:
+    """All are counted in the visitor's numbers and in the list of visitors; fifty are shown, and fifty more when asked."""
+    board = often
     board.open("/admin/visitors/often%40fund.example")
-    assert board.browser.js("return document.querySelector('.figures dd').textContent") == written(board, "count", 10_000)[0]
-    assert [one["visits"] for one in board.ask("visitors")["visitors"]] == [10_000]
+    assert board.browser.js("return document.querySelector('.figures dd').textContent") == written(board, "count", OFTEN)[0]
+    assert [one["visits"] for one in board.ask("visitors")["visitors"]] == [OFTEN]
     shown = "return new Set([...document.querySelectorAll('.visits-table tbody a.strong')].map(link => link.pathname)).size"
     assert board.browser.js(shown) == 50
     board.browser.js("document.querySelector('.more button').click()")
     board.browser.wait(lambda: board.browser.js(shown) == 100, "fifty more")
     assert board.overhang() == 0
-    assert board.complaints() == []
+
+
+@pytest.mark.parametrize("what", ["visits", "views"])
+def test_an_export_says_how_far_it_is(often: Board, what: str, tmp_path: Path) -> None:
+    """On a slow line a bar and a count grow, of all rows there are; Stop saves nothing, and once more to the end saves all."""
+    board, bar = often, "const bar = document.getElementById('export-bar'); return [bar.hidden, bar.value]"
+    cdp = board.browser.driver.execute_cdp_cmd
+    cdp("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    cdp("Network.enable", {})
+    board.open("/admin/visits")
+    board.ask_to_export(what)
+    try:
+        cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": 200_000, "uploadThroughput": -1})
+        board.browser.find("#export-go").click()
+        board.browser.wait(lambda: 0 < board.browser.js(bar)[1] < 1, "a part of it")
+        part = board.browser.js(bar)[1]
+        board.browser.wait(lambda: part < board.browser.js(bar)[1] < 1, "more of it")
+        assert f" of {written(board, 'count', OFTEN)[0]}" in board.browser.js("return document.getElementById('export-said').textContent")
+        assert board.axe() == []
+        board.browser.find("#export-close").click()
+        board.browser.wait(lambda: board.browser.js("return !document.getElementById('export').open"), "the dialog to close")
+    finally:
+        cdp("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    assert list(tmp_path.iterdir()) == []
+    board.ask_to_export(what)
+    board.browser.find("#export-go").click()
+    file = tmp_path / f"{what}.csv"
+    board.browser.wait(file.exists, "the file")
+    board.browser.wait(lambda: file.read_bytes().count(b"\n") == OFTEN + 1, "all of it")
+    board.browser.find("#export-close").click()
 
 
 def test_the_wall(start_board: Boards) -> None:

@@ -133,6 +133,10 @@ class Archive:
         """Count visits."""
         return await self._source.count(self._asked(wanted, beat_interval, now))
 
+    async def count_views(self, wanted: VisitFilter, *, beat_interval: int, now: int) -> int:
+        """Count the views of those visits: as many as `all_views` goes through."""
+        return await self._source.count_views(self._asked(wanted, beat_interval, now))
+
     async def totals(self, wanted: VisitFilter = EVERYBODY, *, since: int | None = None, beat_interval: int, now: int) -> Totals:
         """Add visits up; `since` is short for a filter of those that began then or later."""
         if since is not None:

@@ -68,6 +68,10 @@ class MemorySource:
         """See `ArchiveSource.count`."""
         return sum(1 for _ in self._chosen(asked))
 
+    async def count_views(self, asked: Asked) -> int:
+        """See `ArchiveSource.count_views`."""
+        return sum(1 for _ in self._chosen_views(asked))
+
     async def readings(self, asked: Asked) -> list[Reading]:
         """See `ArchiveSource.readings`."""
         found = []

@@ -44,6 +44,9 @@ class ArchiveSource(Protocol):
     async def count(self, asked: Asked) -> int:
         """Count the visits that are asked for; neither `before` nor `limit` applies."""
 
+    async def count_views(self, asked: Asked) -> int:
+        """Count the views of those visits, whether or not they say on which page; of one page if that is asked for."""
+
     async def readings(self, asked: Asked) -> list[Reading]:
         """Tell what is counted of all views of those visits, in any order; of one page if that is asked for."""
 

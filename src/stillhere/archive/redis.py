@@ -57,6 +57,10 @@ class RedisSource:
         """See `ArchiveSource.count`."""
         return await (await self._all(asked.wanted.visitor)).count(asked)
 
+    async def count_views(self, asked: Asked) -> int:
+        """See `ArchiveSource.count_views`."""
+        return await (await self._all(asked.wanted.visitor)).count_views(asked)
+
     async def readings(self, asked: Asked) -> list[Reading]:
         """See `ArchiveSource.readings`."""
         return await (await self._all(asked.wanted.visitor)).readings(asked)

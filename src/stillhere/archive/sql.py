@@ -75,6 +75,12 @@ class SqlSource:
         ((count,),) = await self._readers(_counted, select(func.count()).select_from(visits), asked)
         return int(count)
 
+    async def count_views(self, asked: Asked) -> int:
+        """See `ArchiveSource.count_views`."""
+        query = _with_views(select(func.count()).select_from(visits), asked.wanted.page)
+        ((count,),) = await self._readers(_counted, query, asked)
+        return int(count)
+
     async def readings(self, asked: Asked) -> list[Reading]:
         """See `ArchiveSource.readings`."""
         return await self._readers(_counted, readings_query(asked), asked)
@@ -216,8 +222,11 @@ def readings_query(asked: Asked) -> Select[Any]:
     """Read what is counted of views, without the filter's conditions on their visits."""
     titled = (views.c.page, views.c.title, visits.c.subject, visits.c.started_at, views.c.last_seen_at)
     query = select(*titled, views.c.visible_ms, views.c.active_ms, views.c.scroll_pct, views.c.heat).select_from(visits)
+    return _with_views(query, asked.wanted.page)
+
+
+def _with_views(query: Select[Any], page: str | None) -> Select[Any]:
     theirs = (views.c.handle == visits.c.handle) & (views.c.visit == visits.c.number)
-    page = asked.wanted.page
     if page is None:
         return query.join(views, theirs)
     # Written so that no planner begins with the page: without statistics SQLite would look through all views for it.

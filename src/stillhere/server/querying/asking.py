@@ -26,7 +26,7 @@ from stillhere.errors import BadFilter
 from stillhere.server.querying.rows import kept_row
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from stillhere.archive.archive import Archive
     from stillhere.archive.filters import Chosen
@@ -82,25 +82,25 @@ class Asking:
         """What every question needs besides its filter."""
         return {"beat_interval": self.manager.policy.beat_interval, "now": self.manager.clock()}
 
-    async def count(self, name: str, chosen: Chosen) -> int | None:
-        """Tell how many rows an export will have, or None if that is not known before."""
-        if name != VISITS.name:
-            return None
-        return await self.archive.count(chosen.wanted, **self.when)
+    async def table(self, name: str, chosen: Chosen) -> tuple[AsyncIterator[Any], int]:
+        """Go through the rows of a table, as many as there are, and tell beforehand how many.
 
-    def rows(self, name: str, chosen: Chosen) -> AsyncIterator[Any]:
-        """Go through the rows of a table, as many as there are."""
+        Visits and views are read while one goes through them: some may have come or gone since they were counted. To count views takes
+        seconds where there are millions, and little beside reading them all.
+        """
+        wanted, when = chosen.wanted, self.when
         if name == VISITS.name:
-            return self.archive.all_visits(chosen.wanted, **self.when)
+            return self.archive.all_visits(wanted, **when), await self.archive.count(wanted, **when)
         if name == VIEWS.name:
-            return self.archive.all_views(chosen.wanted, **self.when)
-        return self._added_up(name, chosen)
+            return self.views(chosen), await self.archive.count_views(wanted, **when)
+        rows = await self._added_up(name, chosen)
+        return _each(rows), len(rows)
 
-    async def _added_up(self, name: str, chosen: Chosen) -> AsyncIterator[Any]:
-        for row in await self.added_up(name, chosen):
-            yield row
+    def views(self, chosen: Chosen) -> AsyncIterator[Any]:
+        """Go through all views, without counting them beforehand."""
+        return self.archive.all_views(chosen.wanted, **self.when)
 
-    async def added_up(self, name: str, chosen: Chosen) -> Sequence[Any]:
+    async def _added_up(self, name: str, chosen: Chosen) -> Sequence[Any]:
         """Read a table whose first row is known once all visits are added up: all there is of it."""
         archive, wanted, when = self.archive, replace(chosen.wanted, limit=EVERYBODY), self.when
         if name == VISITORS.name:
@@ -145,6 +145,11 @@ class Asking:
         """
         _refuse_nobody(subject)
         return kept_row(subject, await self.archive.of_subject(subject), self.manager.clock())
+
+
+async def _each(rows: Iterable[Any]) -> AsyncIterator[Any]:
+    for row in rows:
+        yield row
 
 
 def _refuse_nobody(subject: str) -> None:

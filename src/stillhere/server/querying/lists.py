@@ -67,13 +67,12 @@ async def list_table(
                 if any(visit.ended_by is None for visit in shown):
                     _say_by_what(settings)
             return
-        count = await asking.count(name, chosen)
-        rows = asking.rows(name, chosen)
+        rows, count = await asking.table(name, chosen)
         if limit is not None:
-            rows, count = _first(rows, limit), None if count is None else min(limit, count)
+            rows, count = _first(rows, limit), min(limit, count)
         with _progress(output, count) as step:
             rows = _stepping(rows, step)
-            body = _json(asking, name, chosen, rows) if form == "json" else asking.written(name, form, rows)
+            body = await _json(asking, name, chosen, rows) if form == "json" else asking.written(name, form, rows)
             with writing(output) as file:
                 async for piece in body:
                     file.write(piece)
@@ -83,24 +82,21 @@ async def _show(
     asking: Asking, name: str, chosen: Chosen, limit: int, *, title: str | None = None, all_by: str = "--limit, or --csv for all"
 ) -> Sequence[Any]:
     """Show the first rows of a table, and say on standard error, which everybody sees, if there are more."""
-    if name in {VISITS.name, VIEWS.name}:
-        rows: Sequence[Any] = [row async for row in _first(asking.rows(name, chosen), limit + 1)]
-        count = await asking.count(name, chosen) if len(rows) > limit else len(rows)
-    else:
-        rows = await asking.added_up(name, chosen)
-        count = len(rows)
+    rows, count = (asking.views(chosen), None) if name == VIEWS.name else await asking.table(name, chosen)
+    found = [row async for row in _first(rows, limit + 1)]
     look = look_of(name, chosen.zone)
-    show(look.columns, [look.cells(row) for row in rows[:limit]], empty=look.empty, title=title)
-    if len(rows) > limit:
+    show(look.columns, [look.cells(row) for row in found[:limit]], empty=look.empty, title=title)
+    if len(found) > limit:
         _say(f"{'There are' if count is None else f'{count - limit:,}'} more: {all_by}")
-    return rows[:limit]
+    return found[:limit]
 
 
-def _json(asking: Asking, name: str, chosen: Chosen, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _json(asking: Asking, name: str, chosen: Chosen, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     """Write rows as JSON; after visits also what each visitor's add up to."""
     tables = [(TABLES[name], rows)]
     if name == VISITS.name:
-        tables.append((VISITORS, asking.rows(VISITORS.name, chosen)))
+        visitors, _ = await asking.table(VISITORS.name, chosen)
+        tables.append((VISITORS, visitors))
     return together(json_of(tables))
 
 
@@ -161,7 +157,7 @@ async def erase_subject(settings: Settings, subject: str) -> None:
 
 
 @contextmanager
-def _progress(output: Path | None, count: int | None) -> Iterator[Callable[[], None]]:
+def _progress(output: Path | None, count: int) -> Iterator[Callable[[], None]]:
     """Show on standard error how far it is, if a person watches and the rows do not go to the same screen."""
     err = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -156,10 +156,9 @@ class Questions:
             known = ", ".join(f"{table}.{form}" for table in TABLES for form in FORMS)
             return carried(problem(404, f"There is no such file; there are {known}."))
         chosen = self._read(request, name)
-        count = await self._asking.count(name, chosen)
-        body = self._asking.written(name, form, self._asking.rows(name, chosen))
-        headers = None if count is None else {"stillhere-rows": str(count)}
-        return await download(body, f"{name}.{form}", MEDIA[form], headers)
+        rows, count = await self._asking.table(name, chosen)
+        body = self._asking.written(name, form, rows)
+        return await download(body, f"{name}.{form}", MEDIA[form], {"stillhere-rows": str(count)})
 
     async def erase(self, request: Request) -> Response:
         """Delete all that is kept of a person."""

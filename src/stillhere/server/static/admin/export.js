@@ -68,7 +68,7 @@ async function take(asked) {
     const answer = await ask(`export/${name}?${asked}`, { signal: running.signal, headers: { "X-Heartbeat": "true" } }, 0)
     const { blob, rows } = await collect(answer, chosen.get("format") !== "parquet")
     save(blob, name)
-    tell(`${name} is saved${rows === null ? "" : ` with ${plural(rows, "row")}`}.`, 1)
+    tell(`${name} is saved with ${plural(rows, "row")}.`, 1)
   } catch (error) {
     tell(running.signal.aborted ? "Stopped; nothing was saved." : `Not exported. ${sentence(error)}`, null)
   } finally {
@@ -82,8 +82,7 @@ async function take(asked) {
  * @param {boolean} inLines whether a line is a row
  */
 async function collect(answer, inLines) {
-  const header = answer.headers.get("stillhere-rows")
-  const total = header === null ? null : Number(header)
+  const total = Number(answer.headers.get("stillhere-rows"))
   const reader = answer.body?.getReader()
   /** @type {BlobPart[]} */
   const parts = []
@@ -99,7 +98,7 @@ async function collect(answer, inLines) {
     if (performance.now() - toldAt < 100) continue
     toldAt = performance.now()
     if (inLines && total) tell(`${count(Math.min(lines, total))} of ${plural(total, "row")}`, Math.min(1, lines / total), true)
-    else tell(`${count(Math.round(bytes / 1024))} KB${total ? ` of ${plural(total, "row")}` : ""}`, null, true)
+    else tell(`${count(Math.round(bytes / 1024))} KB of ${plural(total, "row")}`, null, true)
   }
   return { blob: new Blob(parts, { type: answer.headers.get("Content-Type") ?? "application/octet-stream" }), rows: total }
 }
