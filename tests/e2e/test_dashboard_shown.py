@@ -166,6 +166,22 @@ def test_a_visitor_with_ten_thousand_visits(often: Board) -> None:
     assert board.overhang() == 0
 
 
+def test_earlier_visits_are_shown_whoever_comes_meanwhile(board: Board) -> None:
+    """Somebody comes while the earlier ones are fetched: both are shown, the new one on top and none left out."""
+    board.open("/admin/visits")
+    board.browser.js(
+        """const real = window.fetch, held = new Promise(resolve => { window.release = resolve })
+        window.fetch = (where, ...more) => String(where).includes('before=') ? held.then(() => real(where, ...more)) : real(where, ...more)
+        document.querySelector('.more button').click()"""
+    )
+    board.arrive("meanwhile@fund.example")
+    shown = "return [...new Set([...document.querySelectorAll('.visits-table tbody tr')].map(row => row.textContent))]"
+    board.browser.wait(lambda: "meanwhile@fund.example" in board.browser.js(shown)[0], "who came")
+    board.browser.js("window.release()")
+    board.browser.wait(lambda: len(board.browser.js(shown)) == board.ask("totals")["visits"], "all visits")
+    assert "meanwhile@fund.example" in board.browser.js(shown)[0]
+
+
 @pytest.mark.parametrize("what", ["visits", "views"])
 def test_an_export_says_how_far_it_is(often: Board, what: str, tmp_path: Path) -> None:
     """On a slow line a bar and a count grow, of all rows there are; Stop saves nothing, and once more to the end saves all."""

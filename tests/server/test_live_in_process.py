@@ -139,6 +139,27 @@ def test_a_slow_page_is_told_the_latest_and_no_backlog() -> None:
     assert (told.count('"id"'), '"0.1"' in told, f'"{MOST_KNOWN + 9}.1"' in told) == (MOST_KNOWN, False, True)
 
 
+async def test_who_comes_later_is_told_what_is_so_now(clock: FakeClock) -> None:
+    """How long ago somebody was seen, and how long until their session ends, are told as of now, not of when something was new last."""
+    async with SessionManager("memory://", clock=clock) as manager:
+        assert manager.archive is not None
+        session = await manager.start("reader@fund.example")
+        await manager.beat(session.secret, [Beat(kind=Kind.BEAT, view="v", seq=0, lifecycle=Lifecycle.ACTIVE)])
+        live = Live(Glance(manager, manager.archive), manager.store)
+        seen = list[int]()
+        for wait in (0, 40_000, 40_000):
+            clock.advance(wait)
+            listener = live.listen("operator", None)
+            assert listener is not None
+            while not (told := listener.take()):
+                await asyncio.wait_for(listener.woken.wait(), PATIENCE_S)
+            (row,) = json.loads(told.partition(b"data: ")[2].partition(b"\n")[0])["here"]
+            seen.append(row["lastSeenMs"])
+            assert row["lastSeenMs"] + row["expiresInMs"] == manager.policy.idle_timeout
+        assert seen == [0, 40_000, 80_000]
+        await live.close()
+
+
 async def test_today_begins_at_midnight_of_the_zone(clock: FakeClock) -> None:
     """At a quarter past midnight in Berlin the visit of an hour ago was yesterday's; in London, where it still is yesterday, today's."""
     async with SessionManager("memory://", clock=clock) as manager:

@@ -141,8 +141,10 @@ class Live:
             self._forget()
         listener = Listener(who, handle)
         self._listeners.add(listener)
-        listener.owe(now=self._now)
-        listener.owe(trouble=self._trouble)
+        if self._trouble is not None:
+            listener.owe(trouble=self._trouble)
+        self._now = None  # what was told last says how long ago things were then: everybody is told anew
+        self._woken.set()
         if not self._tasks:
             self._tasks = [self._start(self._look_for_ever())]
             if isinstance(self._store, Watchable):

@@ -123,14 +123,22 @@ export class Pages {
     return [...by.keys()].every(one => known.has(one))
   }
 
+  /** Fetches what follows on what is there; again, if that became something else meanwhile. */
+  async following() {
+    let from, page
+    do {
+      from = this.next
+      page = from === null ? { items: [], next: null } : await this.fetchPage(from)
+    } while (from !== this.next)
+    return page
+  }
+
   async further() {
     if (this.next === null || this.button.getAttribute("aria-disabled") === "true") return
     this.button.setAttribute("aria-disabled", "true")
     setText(this.button, "Loading…")
-    const turn = this.turn
     try {
-      const { items, next } = await this.fetchPage(this.next)
-      if (turn !== this.turn) return
+      const { items, next } = await this.following()
       const { key } = this.sheet.plan
       const there = new Set(this.sheet.items.map(key))
       const fresh = items.filter(item => !there.has(key(item)))
