@@ -45,6 +45,12 @@ PAGES: Final = (
     ("/contracts/master", "Master agreement with its annexes"),
 )
 
+LINE: Final = """
+const row = [...document.querySelectorAll('.here-table tbody tr')].find(row => row.textContent.includes(arguments[0]))
+const cell = name => row.querySelector(`[data-label="${name}"]`).textContent
+return row && { dot: row.querySelector('.dot').className, visible: cell('Visible'), last: cell('Last action'), words: row.textContent }
+"""
+
 _DAY_MS: Final = 86_400_000
 
 Row = dict[str, Any]
@@ -192,6 +198,10 @@ class Board:
     def wait_for(self, words: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the view says something."""
         self.browser.wait(lambda: words in self.text(), f"“{words}” in the view", timeout_s)
+
+    def line_of(self, who: str) -> dict[str, str]:
+        """Read somebody's line of who is here now."""
+        return dict(self.browser.wait(lambda: self.browser.js(LINE, who), f"the line of {who}"))
 
     def ask(self, question: str) -> Any:  # whatever the API answers
         """Ask the API as the dashboard does."""

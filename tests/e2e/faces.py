@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from stillhere import Policy, seconds
@@ -92,9 +93,9 @@ class Faces:
         return str(self.browser.js("return (faces.root()?.activeElement ?? document.activeElement).id"))
 
     def press(self, *keys: str) -> None:
-        """Press keys."""
+        """Press keys, whatever has the focus, and also while it is on its way elsewhere."""
         for key in keys:
-            self.browser.driver.switch_to.active_element.send_keys(key)
+            ActionChains(self.browser.driver).send_keys(key).perform()
 
     def dress(self, *, width: int = 1280, height: int = 860, zoom: float = 1, **media: str) -> None:
         """Set the size of the page, its scale, and what the reader prefers."""

@@ -73,8 +73,9 @@ def refuse(board: Board, table: DoubleTable, who: str) -> str:
 
 
 def press(board: Board, label: str) -> None:
-    """Press the button that is called so."""
-    board.browser.js("[...document.querySelectorAll('#view button')].find(button => button.textContent === arguments[0]).click()", label)
+    """Press the button that is called so, once it is there."""
+    script = "const one = [...document.querySelectorAll('#view button')].find(button => button.textContent === arguments[0])"
+    board.browser.wait(lambda: board.browser.js(f"{script}; one?.click(); return !!one", label), f"a button {label}")
 
 
 def test_a_mirror_that_is_well(board: Board, table: DoubleTable) -> None:
@@ -91,16 +92,20 @@ def test_a_mirror_that_is_well(board: Board, table: DoubleTable) -> None:
 
 
 def test_dead_letters_are_shown_and_seen_to(board: Board, table: DoubleTable) -> None:
-    """Which visit, how often and why, whatever the other side says; sent again it arrives; and each deed is in the audit log."""
+    """Which visit, how often and why, whatever the other side says, and the row stays; sent again it arrives; deeds are in the log."""
     table.double.not_found = HOSTILE
     letter = refuse(board, table, "investor@fund.example")
     board.open("/admin/mirrors")
     board.wait_for("some letters were refused")
-    board.browser.wait(lambda: board.browser.js(LETTERS), "the letter")
-    (shown,) = board.browser.js(LETTERS)
+    (shown,) = board.browser.wait(lambda: board.browser.js(LETTERS), "the letter")
     assert letter in shown
     assert HOSTILE in shown
-    assert HOSTILE in board.browser.find("#view .notice").text
+    assert HOSTILE in board.browser.js("return document.querySelector('#view .notice').textContent")
+    board.browser.js("window.row = document.querySelector('.letters-table tbody tr')")
+    board.browser.js("window.asked = performance.getEntriesByType('resource').filter(one => one.name.endsWith('/dead')).length")
+    again = "return performance.getEntriesByType('resource').filter(one => one.name.endsWith('/dead')).length > window.asked"
+    board.browser.wait(lambda: board.browser.js(again), "it to be asked for again")
+    assert board.browser.js("return window.row.isConnected"), "the row was made anew"
     assert board.intruders() == 0
     assert board.browser.js(FACTS)["Dead letters"] == "1"
     assert board.faults() == []

@@ -26,6 +26,7 @@ const STATES = {
 }
 
 /**
+ * The dead letters of a mirror. Their rows stay while they do, so that nothing jumps under a hand.
  * @param {Mirror} mirror
  * @param {Context} context
  */
@@ -57,10 +58,8 @@ function letters(mirror, { me, signal, refresh }) {
         el("button", { type: "button", class: "button slim danger", "aria-label": `Give up: visit ${letter.visit}`, onclick: () => drop(letter) }, "Give up")) }] : []),
     ],
   }))
-  void read(`mirrors/${name}/dead`, {}, signal).then(({ letters: found }) => sheet.show(found), error => {
-    if (!signal.aborted) sheet.element.replaceChildren(blank("The dead letters can’t be shown", error.message))
-  })
-  return sheet.element
+  const load = async () => sheet.show((await read(`mirrors/${name}/dead`, {}, signal)).letters)
+  return { element: sheet.element, load }
 }
 
 /**
@@ -82,8 +81,9 @@ async function again({ name }, how, { refresh }) {
 /**
  * @param {Mirror} mirror
  * @param {Context} context
+ * @param {Element | null} dead its dead letters
  */
-function card(mirror, context) {
+function card(mirror, context, dead) {
   const [how, words] = STATES[mirror.state] ?? ["warm", mirror.state.replaceAll("_", " ")]
   const fact = (/** @type {import("../../dom.js").Child} */ word, /** @type {import("../../dom.js").Child} */ value) => el("div", {}, el("dt", {}, word), el("dd", {}, value))
   return el("article", { class: "mirror", "aria-label": mirror.name },
@@ -97,7 +97,7 @@ function card(mirror, context) {
       ? el("button", { type: "button", class: "button slim", onclick: () => again(mirror, "retry", context) }, "Send all letters again")
       : el("button", { type: "button", class: "button slim", onclick: () => again(mirror, "wake", context) }, "Try again now")) : null,
     mirror.lastError ? el("p", { class: "notice warm" }, "Last trouble: ", foreign(mirror.lastError)) : null,
-    mirror.dead ? letters(mirror, context) : null)
+    dead)
 }
 
 /**
@@ -107,12 +107,26 @@ function card(mirror, context) {
 export function create(context) {
   const box = el("div", { class: "mirrors" }, skeleton(3, "figures"))
   let was = ""
+  /** @type {Map<string, ReturnType<typeof letters>>} */
+  const tables = new Map()
+  const deadLetters = (/** @type {Mirror} */ mirror) => {
+    const table = tables.get(mirror.name) ?? letters(mirror, context)
+    tables.set(mirror.name, table)
+    void table.load().catch(error => {
+      if (context.signal.aborted) return
+      tables.delete(mirror.name)
+      table.element.replaceChildren(blank("The dead letters can’t be shown", sentence(error)))
+    })
+    return table.element
+  }
   const load = async () => {
     const { mirrors } = /** @type {{ mirrors: Mirror[] }} */ (await read("mirrors", {}, context.signal))
     const now = JSON.stringify(mirrors)
-    if (now === was && !mirrors.some(mirror => mirror.dead)) return
+    const refused = mirrors.filter(mirror => mirror.dead)
+    if (now === was && refused.every(mirror => tables.has(mirror.name))) return void refused.forEach(deadLetters)
     was = now
-    box.replaceChildren(...(mirrors.length ? mirrors.map(mirror => card(mirror, context))
+    for (const name of [...tables.keys()]) if (!refused.some(mirror => mirror.name === name)) tables.delete(name)
+    box.replaceChildren(...(mirrors.length ? mirrors.map(mirror => card(mirror, context, mirror.dead ? deadLetters(mirror) : null))
       : [blank("No mirror is set up", "A mirror copies visits to a spreadsheet, a webhook or a mailbox as they happen. It is set up where the server’s other settings are.",
         el("a", { class: "button", href: MANUAL, target: "_blank", rel: "noopener noreferrer" }, "How to set one up"))]))
   }
