@@ -158,6 +158,26 @@ def test_where_on_a_page_somebody_reads_is_measured(browser: Browser, house: Hou
     assert all(abs(sum(even[:n]) - sum(even) * n / PARTS) <= EXACT_MS for n in range(PARTS))
 
 
+def test_a_page_that_is_slow_to_draw_is_not_read_yet(browser: Browser, house: House) -> None:
+    """While the page before is still on screen, the time is that page's: the path, and with it the view, turns when the picture does."""
+    pass_gate(browser, "/deck.pdf")
+    wait_for_page(browser, 1)
+    first = browser.state()["view"]
+    browser.js("window.held = []; window.real = requestAnimationFrame; window.requestAnimationFrame = frame => held.push(frame)")
+    browser.find("#next").click()
+    browser.wait(lambda: browser.find("#sheet").get_attribute("aria-label") == "Page 2 of 3", "the turn")
+    until = browser.state()["visibleMs"] + 2_000
+    browser.wait(lambda: browser.state()["visibleMs"] >= until, "more than a moment")
+    assert browser.js("return document.querySelector('#sheet').hasAttribute('aria-busy')")
+    assert (browser.path, browser.state()["view"]) == ("/view/deck.pdf/1", first)
+    browser.js("window.requestAnimationFrame = real; for (const frame of held) real(frame)")
+    wait_for_page(browser, 2)
+    browser.wait(lambda: browser.state()["view"] != first, "the next view")
+    browser.close_tab()
+    wait_until(lambda: "/view/deck.pdf/2" in views(house), what="the last words")
+    assert views(house)["/view/deck.pdf/1"]["visible_ms"] >= until - EXACT_MS
+
+
 def test_a_page_has_an_address_to_come_back_to(browser: Browser, house: House) -> None:
     """The address of a page opens that page, also through the gate, and after a reload; one past the end opens the last."""
     pass_gate(browser, "/view/deck.pdf/3")

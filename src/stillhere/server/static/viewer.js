@@ -72,6 +72,7 @@ function show(pdfjs, doc) {
   let size = "page"
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let settling
+  let isStaying = false
 
   const scaleFor = (/** @type {number} */ width, /** @type {number} */ height) => {
     if (typeof size === "number") return size
@@ -85,11 +86,14 @@ function show(pdfjs, doc) {
   const draw = async () => {
     try {
       scale = (await sheet.draw(current, scaleFor)) ?? scale
+      settle()
     } catch (error) {
       tell(error)
     }
   }
+  /** Until the reader stays on a page, and sees it, the time is that of the page before. */
   const settle = () => {
+    if (!isStaying || place.hasAttribute("aria-busy")) return
     const path = `${base}/${current}`
     if (location.pathname !== path) history.replaceState(null, "", path)
     document.title = `${name}, page ${current} of ${count}`
@@ -107,8 +111,8 @@ function show(pdfjs, doc) {
     next.disabled = current === count
     place.setAttribute("aria-label", `Page ${current} of ${count}`)
     clearTimeout(settling)
-    if (isFirst) settle()
-    else settling = setTimeout(settle, SETTLES)
+    isStaying = isFirst
+    if (!isFirst) settling = setTimeout(() => { isStaying = true; settle() }, SETTLES)
     draw().then(() => {
       if (isFirst) return measureSheet(byId("extent"), begin())
       scrollTo({ top: 0, left: 0, behavior: "instant" })
