@@ -19,7 +19,7 @@ from stillhere.errors import SessionExists, StoreError, StoreRefused
 from stillhere.stores.redis import routes, scripts
 from stillhere.stores.redis.connect import CALL_TIMEOUT_S
 from stillhere.stores.redis.layout import place_of, write_session
-from stillhere.stores.redis.servers import Server
+from stillhere.stores.redis.servers import Command, Server
 from stillhere.stores.redis.store import RedisStore
 from stillhere.stores.redis.trouble import is_refusal
 from tests.services import RedisCluster, RedisServer, redis_server
@@ -30,8 +30,6 @@ from tests.support import START, wait_until
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from stillhere.stores.redis.servers import Command
 
 
 class LostAnswers:
@@ -166,6 +164,21 @@ class TestSentinels:
             await store.create(session_of("a"))
             assert await store.get("handle-a") == session_of("a")
             await store.close()
+
+
+class TestClosing:
+    async def test_leaves_nothing_open(self, url: str) -> None:
+        """A call that is under way while the store is closed, and looks for its server again, leaves no connection open."""
+        store = RedisStore(url)
+        await store.create(session_of("a"))
+        here = await store._here()
+        server = await here.server_of(0)
+        await store.close()
+        host, port = next(iter(here._servers))
+        await here.drop(host, port)
+        (answer,) = await here.run([Command(0, (b"PING",))], writes=False)
+        again = await here.server_of(0)
+        assert (answer, again is server, again._idle) == (b"PONG", False, [])
 
 
 class TestEventLoops:

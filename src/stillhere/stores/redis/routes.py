@@ -78,7 +78,8 @@ class Routes(ABC):
         found = self._servers.get((host, port))
         if found is None:
             target = self._target
-            found = Server(partial(target.connection, host, port), wait_replicas=target.wait_replicas)
+            # A call that was under way when these were closed leaves nothing open.
+            found = Server(partial(target.connection, host, port), wait_replicas=target.wait_replicas, is_closed=self.closed.is_set())
             self._servers[host, port] = found
         return found
 

@@ -84,16 +84,19 @@ class Server:
         make: makes a connection to it that is not open yet.
         wait_replicas: how many replicas must have a write before it counts.
         timeout_s: how long an exchange may take, seconds.
+        is_closed: no connection is kept after its exchange.
     """
 
-    def __init__(self, make: Callable[[], Connection], *, wait_replicas: int = 0, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, make: Callable[[], Connection], *, wait_replicas: int = 0, timeout_s: float = ANSWER_TIMEOUT_S, is_closed: bool = False
+    ) -> None:
         """Connect to nothing yet."""
         self._timeout_s = timeout_s
         self.make = make
         self._wait_replicas = wait_replicas
         self._idle: list[Connection] = []
         self._room = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._is_closed = False
+        self._is_closed = is_closed
 
     async def send(self, commands: Sequence[Command], *, writes: bool, again: bool = False, asking: bool = False) -> list[Any]:
         """Send commands together; answer what each was answered, the server's errors among them.
