@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from stillhere.stores.redis import routes
 from tests.stores.every import SERVED
 from tests.support import FakeClock
 
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = Path(item.path).relative_to(HERE).as_posix()
         if not is_served and not folder.startswith(tuple(f"{slow}/" for slow in SLOW)):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a cluster's nodes take their time to tell who has what, where a test does not say otherwise."""
+    monkeypatch.setattr(routes, "LOOK_TIMEOUT_S", 20)
 
 
 @pytest.fixture

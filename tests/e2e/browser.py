@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,7 @@ class Browser:
                 driver.switch_to.window(handle)
                 driver.close()
         driver.switch_to.window(kept)
+        driver.set_network_conditions(offline=False, latency=0, throughput=-1)
         driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         driver.execute_cdp_cmd("Network.clearBrowserCache", {})
         if self.base:  # whatever else keeps things keeps them for one port, and the next program has another
@@ -213,12 +214,13 @@ class Browser:
         self.is_alive = False
         driver = self.driver.service.process.pid
         for pid in reversed(_descendants(driver)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def page_processes(self) -> list[int]:
         """List the processes of all pages."""
         pids = _descendants(self.driver.service.process.pid)
-        return [pid for pid in pids if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in pids if "--type=renderer" in _read(Path(f"/proc/{pid}/cmdline"))]
 
     def kill_pages(self) -> None:
         """Kill the processes of all pages, as a crash or the system does when memory is short; the browser itself lives on."""
@@ -263,8 +265,14 @@ class Browser:
         self.driver.quit()
 
 
+def _read(file: Path) -> str:
+    """Read what the system tells of a process or thread; nothing if it has just ended."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _descendants(pid: int) -> list[int]:
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").glob("*") for child in (task / "children").read_text(encoding="ascii").split()
-    ]
+    children = [int(child) for task in Path(f"/proc/{pid}/task").glob("*") for child in _read(task / "children").split()]
     return children + [grandchild for child in children for grandchild in _descendants(child)]

@@ -54,7 +54,6 @@ def test_an_application_that_uses_up_what_may_outlive_a_page_costs_nothing(
         browser.wait_for_client()
         recover(browser)
         spans += on_screen(browser)
-    browser.wait(lambda: house.visit_of(WHO)["visible_ms"] > least_ms, "every second to be counted")
+    browser.wait(lambda: house.visit_of(WHO)["visible_ms"] > max(least_ms, told + 2_000), "every second to be counted")
     assert house.visit_of(WHO)["visible_ms"] < union_ms(spans) + closing_ms + EXACT_MS
-    assert house.visit_of(WHO)["visible_ms"] > told + 2_000
     sky.release()

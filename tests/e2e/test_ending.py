@@ -198,14 +198,14 @@ def test_drafts_are_saved_before_the_page_is_left(page: Browser, stand: Stand) -
         tag.src = window.trustedTypes.createPolicy('test', {createScriptURL: url => url}).createScriptURL('/session/client.js')
         tag.dataset.manual = ''
         tag.onload = () => stillhere.start({
-          endpoint: '/session', login: '/', notice: 500,
+          endpoint: '/session', login: '/slow', notice: 500,
           saveDrafts: why => new Promise(done => setTimeout(() => { sessionStorage.saved = why.reason; done() }, 800)),
         })
         document.head.append(tag)"""
     )
     page.wait_for_client()
     end(page, stand)
-    page.wait_for_path("/")
+    page.wait_for_path("/slow")
     assert page.js("return sessionStorage.saved") == "revoked"
 
 

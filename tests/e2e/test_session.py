@@ -86,7 +86,7 @@ def test_the_warning_shows_and_only_a_choice_extends(start_house: StartHouse, st
     browser = start_browser(house)
     browser.enter(WHO)
     browser.record()
-    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning")
+    browser.wait(lambda: browser.js("return !!document.querySelector('stillhere-dialog')"), "the warning")
     before = house.session_of(WHO)["last_active_at"]
     browser.type("xyz")
     remaining = browser.state()["expiresInMs"]
@@ -197,7 +197,7 @@ def test_the_server_dies_while_the_warning_shows(start_house: StartHouse, start_
     house = start_house(*arguments)
     browser = start_browser(house)
     browser.enter(WHO)
-    browser.wait(lambda: browser.state()["state"] == "expiring", "the warning")
+    browser.wait(lambda: browser.js("return !!document.querySelector('stillhere-dialog')"), "the warning")
     before = house.session_of(WHO)["last_active_at"]
     house.program.process.kill()
     house.program.process.wait()

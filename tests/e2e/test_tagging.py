@@ -220,7 +220,7 @@ def test_other_origins_get_no_header_and_no_preflight(chromium: Browser, polling
     assert "x-heartbeat" not in ask(chromium, xhr("xhr.open('GET', '/api/echo', false); xhr.send()"))
     elsewhere = [asked for asked in application.asked if asked.host.startswith("localhost")]
     assert {(asked.method, asked.heartbeat) for asked in elsewhere} == {("GET", None)}
-    assert len(elsewhere) == 7
+    assert [asked.path for asked in elsewhere].count("/api/echo") == 7  # the page's own poll may follow the base address, too
 
 
 def test_a_redirect_to_another_origin_is_spared_by_a_prefix(chromium: Browser, polling: Polling) -> None:

@@ -76,7 +76,7 @@ def test_who_comes_back_too_late_sees_the_end_within_a_second(chromium: Browser,
     chromium.wait(lambda: log(chromium, "ended"), "the end")
     assert log(chromium, "ended")[0] - back_at(chromium, woken_at) < SOON_MS
     assert log(chromium, "expiring") == []
-    assert "without activity" in chromium.js(CARD)
+    chromium.wait(lambda: "without activity" in chromium.js(CARD), "the notice")
     assert chromium.js("return document.body.inert") is True
     after = application.session
     assert (after.ended_by, after.ended_at) == ("idle", after.last_active_at + IDLE_MS)

@@ -66,7 +66,7 @@ def test_a_redis_held_still_does_not_answer(tmp_path: Path) -> None:
 def test_a_cluster_replaces_a_killed_primary(tmp_path: Path) -> None:
     """A replica takes over the slots and their data; when the killed node is back, all is well; a stopped cluster starts again."""
     with redis_cluster(tmp_path) as cluster:
-        with redis.RedisCluster.from_url(cluster.url.replace("redis+cluster", "redis").partition(",")[0]) as client:
+        with redis.RedisCluster.from_url(cluster.url.replace("redis+cluster", "redis").partition(",")[0], socket_timeout=30) as client:
             client.set("key", "value")
             assert client.execute_command("WAIT", 1, 20_000, target_nodes=client.get_node_from_key("key")) == 1
         first = cluster.primary_of("key")
@@ -181,9 +181,11 @@ def test_a_postgresql_held_still_does_not_answer(database_server: Postgresql) ->
     """A paused server, connections and all, waits; when it may go on it answers."""
     with psycopg.connect(database_server.url) as connection:
         database_server.pause()
-        with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(database_server.url, connect_timeout=2)
-        database_server.resume()
+        try:
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(database_server.url, connect_timeout=2)
+        finally:
+            database_server.resume()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -64,7 +64,8 @@ def test_everybody_who_listens_sees_who_comes_and_goes(site: Site) -> None:
         until(listeners, email, lambda row: row is not None and row["present"], "an arrival")
         visitor.post("/session/beat", json={"kind": "leave", "view": "v1", "seq": 2, "visibleMs": 5, "lifecycle": "hidden"})
         until(listeners, email, lambda row: row is not None and row["left"], "a goodbye")
-        assert here(first, email) == {**(person(site.operator(), email)), **moving(here(first, email))}
+        row = here(first, email)
+        assert row == {**(person(site.operator(), email)), **moving(row)}
         told = [visit for heard in first.heard if heard.event == "visits" for visit in heard.data["visits"] if visit["visitor"] == email]
         assert [visit["here"] for visit in told] == [True, False]
 

@@ -23,7 +23,6 @@ CASES = [
 ]
 
 
-@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("name", "promise"), CASES)
 async def test_every_promise_is_kept(name: str, promise: Promise, tmp_path: Path) -> None:
     """What the promise says, this store does."""
