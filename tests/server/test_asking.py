@@ -12,6 +12,7 @@ from stillhere.archive.export import FORMS
 from stillhere.archive.memory import MemorySource
 from stillhere.core.records import Lifecycle
 from stillhere.core.wire import Beat
+from stillhere.errors import StoreError
 from stillhere.server.querying.asking import Asking
 from stillhere.stores.memory import MemoryStore
 from tests.support import FakeClock
@@ -45,7 +46,8 @@ async def asked_for(name: str) -> tuple[CountingSource, Asking, AsyncIterator[An
         clock.advance(1_000)
     source = CountingSource(store)
     asking = Asking(manager, Archive(source))
-    rows, count = await asking.table(name, asking.read(name, {}))
+    rows, count = await asking.counted(name, asking.read(name, {}))
+    assert count is not None
     return source, asking, rows, count
 
 
@@ -76,3 +78,15 @@ async def test_a_file_is_never_whole_in_memory(form: str) -> None:
     pieces = [await anext(body) for _ in range(3)]
     assert all(pieces)
     assert max(map(len, pieces)) < 4_000_000
+
+
+async def test_a_count_that_takes_too_long_costs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that gives up counting still gives the rows: how many there are is then not told."""
+    source, asking, _, _ = await asked_for("views")
+
+    async def too_slow(_: Asked) -> int:
+        raise StoreError("no answer within 30 seconds")
+
+    monkeypatch.setattr(source, "count_views", too_slow)
+    rows, count = await asking.counted("views", asking.read("views", {}))
+    assert (count, len([row async for row in rows])) == (None, PEOPLE)

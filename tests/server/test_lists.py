@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import stat
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from tests.support import FakeClock
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator
 
 VISITORS = 103
 LONGEST = "somebody.with.a.long.name@a-long-domain-of-theirs.example"
@@ -145,13 +144,20 @@ def test_progress_is_of_what_is_written(store: str, tmp_path: Path, monkeypatch:
     """A bar that counts rows is full when the last of them is written, with --limit, too."""
     counted: list[Any] = []
 
-    @contextmanager
-    def progress(output: Path | None, count: int | None) -> Iterator[Callable[[], None]]:
-        counted.append(count)
-        assert output is not None
-        yield lambda: counted.append("step")
+    class Watched(lists._Bar):
+        """A bar that a person watches."""
 
-    monkeypatch.setattr(lists, "_progress", progress)
+        def __init__(self, output: Path | None) -> None:
+            super().__init__(output)
+            self.is_shown = True
+
+        async def along(self, rows: AsyncIterator[Any], count: int | None) -> AsyncIterator[Any]:
+            counted.append(count)
+            async for row in super().along(rows, count):
+                yield row
+                counted.append("step")
+
+    monkeypatch.setattr(lists, "_Bar", Watched)
     settings = load_settings({"store": store}, None)
     asyncio.run(lists.list_table(settings, "visits", {}, form="csv", output=tmp_path / "v.csv", limit=limit))
     assert counted == [total, *["step"] * total]

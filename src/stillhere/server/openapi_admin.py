@@ -146,7 +146,7 @@ def _export(asked: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     ]
     answers = {
         "200": {
-            "description": "The file, as it is made; `stillhere-rows` tells how many rows there are.",
+            "description": "The file, as it is made; `stillhere-rows` tells how many rows there are, where they can be counted in time.",
             "content": {media: {} for media in ("text/csv", "application/jsonl", "application/vnd.apache.parquet")},
         },
         "404": problem_body("There is no such file.", PROBLEM),

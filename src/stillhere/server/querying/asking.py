@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from stillhere.archive.export import (
 )
 from stillhere.archive.filters import FILTER, PAGING, read_filter
 from stillhere.archive.parquet import load, parquet_of
-from stillhere.errors import BadFilter
+from stillhere.errors import BadFilter, StoreError
 from stillhere.server.querying.rows import kept_row
 
 if TYPE_CHECKING:
@@ -82,23 +83,26 @@ class Asking:
         """What every question needs besides its filter."""
         return {"beat_interval": self.manager.policy.beat_interval, "now": self.manager.clock()}
 
-    async def table(self, name: str, chosen: Chosen) -> tuple[AsyncIterator[Any], int]:
-        """Go through the rows of a table, as many as there are, and tell beforehand how many.
-
-        Visits and views are read while one goes through them: some may have come or gone since they were counted. To count views takes
-        seconds where there are millions, and little beside reading them all.
-        """
-        wanted, when = chosen.wanted, self.when
+    async def rows(self, name: str, chosen: Chosen) -> tuple[AsyncIterator[Any], int | None]:
+        """Go through the rows of a table, as many as there are; tell how many, where that is known once the first one is."""
         if name == VISITS.name:
-            return self.archive.all_visits(wanted, **when), await self.archive.count(wanted, **when)
+            return self.archive.all_visits(chosen.wanted, **self.when), None
         if name == VIEWS.name:
-            return self.views(chosen), await self.archive.count_views(wanted, **when)
+            return self.archive.all_views(chosen.wanted, **self.when), None
         rows = await self._added_up(name, chosen)
         return _each(rows), len(rows)
 
-    def views(self, chosen: Chosen) -> AsyncIterator[Any]:
-        """Go through all views, without counting them beforehand."""
-        return self.archive.all_views(chosen.wanted, **self.when)
+    async def counted(self, name: str, chosen: Chosen) -> tuple[AsyncIterator[Any], int | None]:
+        """Go through the rows of a table, and tell beforehand how many there are now; None if that takes longer than a store allows.
+
+        Millions of views are read page by page in any time, and counted in one statement, which takes seconds.
+        """
+        rows, count = await self.rows(name, chosen)
+        if count is None:
+            counting = self.archive.count if name == VISITS.name else self.archive.count_views
+            with suppress(StoreError):  # one that is away is told of by its first row
+                count = await counting(chosen.wanted, **self.when)
+        return rows, count
 
     async def _added_up(self, name: str, chosen: Chosen) -> Sequence[Any]:
         """Read a table whose first row is known once all visits are added up: all there is of it."""
@@ -115,15 +119,20 @@ class Asking:
             return (await archive.simultaneous(wanted, **when)).points
         return [await archive.totals(wanted, **when)]
 
-    def written(self, name: str, form: str, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-        """Write rows as a file, piece by piece.
+    @staticmethod
+    def load(form: str) -> None:
+        """Load what a form needs, before anything is read for it.
 
         Raises:
-            MissingExtra: if the form needs a library that is not installed; before anything is written.
+            MissingExtra: if that is not installed.
         """
-        table = TABLES[name]
         if form == "parquet":
             load()
+
+    def written(self, name: str, form: str, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+        """Write rows as a file, piece by piece."""
+        table = TABLES[name]
+        if form == "parquet":
             return parquet_of(table, rows)
         return together(csv_of(table, rows) if form == "csv" else json_lines(table, rows))
 

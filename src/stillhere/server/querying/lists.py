@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stillhere.archive.export import VIEWS, VISITORS, VISITS, json_of, together
+from stillhere.archive.export import VISITORS, VISITS, json_of, together
 from stillhere.core.spans import in_words
 from stillhere.server.admin.now import Glance
 from stillhere.server.querying.asking import TABLES, Asking
@@ -19,7 +19,7 @@ from stillhere.server.writing import put, writing
 from stillhere.words import even_span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from stillhere.archive.filters import Chosen
@@ -67,37 +67,43 @@ async def list_table(
                 if any(visit.ended_by is None for visit in shown):
                     _say_by_what(settings)
             return
-        rows, count = await asking.table(name, chosen)
-        if limit is not None:
-            rows, count = _first(rows, limit), min(limit, count)
-        with _progress(output, count) as step:
-            rows = _stepping(rows, step)
-            body = await _json(asking, name, chosen, rows) if form == "json" else asking.written(name, form, rows)
-            with writing(output) as file:
-                async for piece in body:
-                    file.write(piece)
+        asking.load(form)
+        with _Bar(output) as bar, writing(output) as file:
+            rows, count = await (asking.counted if bar.is_shown else asking.rows)(name, chosen)
+            if limit is not None:
+                rows, count = _first(rows, limit), None if count is None else min(count, limit)
+            rows = bar.along(rows, count)
+            async for piece in _json(asking, name, chosen, rows) if form == "json" else asking.written(name, form, rows):
+                file.write(piece)
 
 
 async def _show(
     asking: Asking, name: str, chosen: Chosen, limit: int, *, title: str | None = None, all_by: str = "--limit, or --csv for all"
 ) -> Sequence[Any]:
     """Show the first rows of a table, and say on standard error, which everybody sees, if there are more."""
-    rows, count = (asking.views(chosen), None) if name == VIEWS.name else await asking.table(name, chosen)
+    rows, count = await asking.rows(name, chosen)
     found = [row async for row in _first(rows, limit + 1)]
     look = look_of(name, chosen.zone)
     show(look.columns, [look.cells(row) for row in found[:limit]], empty=look.empty, title=title)
     if len(found) > limit:
+        if name == VISITS.name:
+            count = await asking.archive.count(chosen.wanted, **asking.when)
         _say(f"{'There are' if count is None else f'{count - limit:,}'} more: {all_by}")
     return found[:limit]
 
 
-async def _json(asking: Asking, name: str, chosen: Chosen, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+def _json(asking: Asking, name: str, chosen: Chosen, rows: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     """Write rows as JSON; after visits also what each visitor's add up to."""
     tables = [(TABLES[name], rows)]
     if name == VISITS.name:
-        visitors, _ = await asking.table(VISITORS.name, chosen)
-        tables.append((VISITORS, visitors))
+        tables.append((VISITORS, _totals(asking, chosen)))
     return together(json_of(tables))
+
+
+async def _totals(asking: Asking, chosen: Chosen) -> AsyncIterator[Any]:
+    rows, _ = await asking.rows(VISITORS.name, chosen)
+    async for row in rows:
+        yield row
 
 
 async def list_here(settings: Settings, *, as_json: bool) -> None:
@@ -156,20 +162,28 @@ async def erase_subject(settings: Settings, subject: str) -> None:
     put(f"Erased {erased.sessions} sessions, {erased.visits} visits and {erased.views} views of {subject}.\n")
 
 
-@contextmanager
-def _progress(output: Path | None, count: int) -> Iterator[Callable[[], None]]:
-    """Show on standard error how far it is, if a person watches and the rows do not go to the same screen."""
-    err = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=output is None or not err.is_terminal, transient=True) as progress:
-        task = progress.add_task("rows", total=count)
-        yield lambda: progress.advance(task)
+class _Bar:
+    """Shows on standard error how far it is, if a person watches and the rows do not go to the same screen."""
 
+    def __init__(self, output: Path | None) -> None:
+        err = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.is_shown = output is not None and err.is_terminal
+        self._progress = Progress(*columns, console=err, disable=not self.is_shown, transient=True)
+        self._task = self._progress.add_task("rows", total=None)
 
-async def _stepping(rows: AsyncIterator[Any], step: Callable[[], None]) -> AsyncIterator[Any]:
-    async for row in rows:
-        yield row
-        step()
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    async def along(self, rows: AsyncIterator[Any], count: int | None) -> AsyncIterator[Any]:
+        self._progress.update(self._task, total=count)
+        async for row in rows:
+            yield row
+            self._progress.advance(self._task)
 
 
 async def _first(rows: AsyncIterator[Any], limit: int) -> AsyncIterator[Any]:

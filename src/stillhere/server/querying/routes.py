@@ -156,9 +156,10 @@ class Questions:
             known = ", ".join(f"{table}.{form}" for table in TABLES for form in FORMS)
             return carried(problem(404, f"There is no such file; there are {known}."))
         chosen = self._read(request, name)
-        rows, count = await self._asking.table(name, chosen)
-        body = self._asking.written(name, form, rows)
-        return await download(body, f"{name}.{form}", MEDIA[form], {"stillhere-rows": str(count)})
+        self._asking.load(form)
+        rows, count = await self._asking.counted(name, chosen)
+        headers = None if count is None else {"stillhere-rows": str(count)}
+        return await download(self._asking.written(name, form, rows), f"{name}.{form}", MEDIA[form], headers)
 
     async def erase(self, request: Request) -> Response:
         """Delete all that is kept of a person."""

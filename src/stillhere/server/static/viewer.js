@@ -86,10 +86,12 @@ function show(pdfjs, doc) {
   const draw = async () => {
     try {
       scale = (await sheet.draw(current, scaleFor)) ?? scale
-      settle()
     } catch (error) {
+      place.removeAttribute("aria-busy")
+      isStaying = true
       tell(error)
     }
+    settle()
   }
   /** Until the reader stays on a page, and sees it, the time is that of the page before. */
   const settle = () => {
@@ -112,7 +114,8 @@ function show(pdfjs, doc) {
     place.setAttribute("aria-label", `Page ${current} of ${count}`)
     clearTimeout(settling)
     isStaying = isFirst
-    if (!isFirst) settling = setTimeout(() => { isStaying = true; settle() }, SETTLES)
+    if (isFirst) settle()
+    else settling = setTimeout(() => { isStaying = true; settle() }, SETTLES)
     draw().then(() => {
       if (isFirst) return measureSheet(byId("extent"), begin())
       scrollTo({ top: 0, left: 0, behavior: "instant" })

@@ -66,9 +66,9 @@ async function take(asked) {
   tell("Asking…", null, true)
   try {
     const answer = await ask(`export/${name}?${asked}`, { signal: running.signal, headers: { "X-Heartbeat": "true" } }, 0)
-    const { blob, rows } = await collect(answer, chosen.get("format") !== "parquet")
+    const { blob, rows } = await collect(answer, String(chosen.get("format")))
     save(blob, name)
-    tell(`${name} is saved with ${plural(rows, "row")}.`, 1)
+    tell(`${name} is saved${rows === null ? "" : ` with ${plural(rows, "row")}`}.`, 1)
   } catch (error) {
     tell(running.signal.aborted ? "Stopped; nothing was saved." : `Not exported. ${sentence(error)}`, null)
   } finally {
@@ -79,10 +79,12 @@ async function take(asked) {
 /**
  * Reads an answer to its end and says how far it is.
  * @param {Response} answer
- * @param {boolean} inLines whether a line is a row
+ * @param {string} format
  */
-async function collect(answer, inLines) {
-  const total = Number(answer.headers.get("stillhere-rows"))
+async function collect(answer, format) {
+  const inLines = format !== "parquet"
+  const header = answer.headers.get("stillhere-rows")
+  const total = header === null ? null : Number(header)
   const reader = answer.body?.getReader()
   /** @type {BlobPart[]} */
   const parts = []
@@ -98,9 +100,9 @@ async function collect(answer, inLines) {
     if (performance.now() - toldAt < 100) continue
     toldAt = performance.now()
     if (inLines && total) tell(`${count(Math.min(lines, total))} of ${plural(total, "row")}`, Math.min(1, lines / total), true)
-    else tell(`${count(Math.round(bytes / 1024))} KB of ${plural(total, "row")}`, null, true)
+    else tell(`${count(Math.round(bytes / 1024))} KB${total ? ` of ${plural(total, "row")}` : ""}`, null, true)
   }
-  return { blob: new Blob(parts, { type: answer.headers.get("Content-Type") ?? "application/octet-stream" }), rows: total }
+  return { blob: new Blob(parts, { type: answer.headers.get("Content-Type") ?? "application/octet-stream" }), rows: format === "jsonl" ? lines : total }
 }
 
 /**

@@ -58,7 +58,12 @@ function letters(mirror, { me, signal, refresh }) {
         el("button", { type: "button", class: "button slim danger", "aria-label": `Give up: visit ${letter.visit}`, onclick: () => drop(letter) }, "Give up")) }] : []),
     ],
   }))
-  const load = async () => sheet.show((await read(`mirrors/${name}/dead`, {}, signal)).letters)
+  let turn = 0
+  const load = async () => {
+    const mine = ++turn
+    const { letters: found } = await read(`mirrors/${name}/dead`, {}, signal)
+    if (mine === turn) sheet.show(found)
+  }
   return { element: sheet.element, load }
 }
 
@@ -113,7 +118,7 @@ export function create(context) {
     const table = tables.get(mirror.name) ?? letters(mirror, context)
     tables.set(mirror.name, table)
     void table.load().catch(error => {
-      if (context.signal.aborted) return
+      if (context.signal.aborted || tables.get(mirror.name) !== table) return
       tables.delete(mirror.name)
       table.element.replaceChildren(blank("The dead letters can’t be shown", sentence(error)))
     })
