@@ -120,7 +120,7 @@ class Asking:
         return [await archive.totals(wanted, **when)]
 
     @staticmethod
-    def load(form: str) -> None:
+    def prepare(form: str) -> None:
         """Load what a form needs, before anything is read for it.
 
         Raises:

@@ -67,7 +67,7 @@ async def list_table(
                 if any(visit.ended_by is None for visit in shown):
                     _say_by_what(settings)
             return
-        asking.load(form)
+        asking.prepare(form)
         with _Bar(output) as bar, writing(output) as file:
             rows, count = await (asking.counted if bar.is_shown else asking.rows)(name, chosen)
             if limit is not None:

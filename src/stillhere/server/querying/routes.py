@@ -156,7 +156,7 @@ class Questions:
             known = ", ".join(f"{table}.{form}" for table in TABLES for form in FORMS)
             return carried(problem(404, f"There is no such file; there are {known}."))
         chosen = self._read(request, name)
-        self._asking.load(form)
+        self._asking.prepare(form)
         rows, count = await self._asking.counted(name, chosen)
         headers = None if count is None else {"stillhere-rows": str(count)}
         return await download(self._asking.written(name, form, rows), f"{name}.{form}", MEDIA[form], headers)
