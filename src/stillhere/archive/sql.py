@@ -92,8 +92,7 @@ class SqlSource:
         query = _stays().add_columns(visits.c.excluded, verified, *ended, visits.c.handle, visits.c.number)
         found = sorted(_counted(connection, query.join(sessions, sessions.c.handle == visits.c.handle), asked), key=lambda row: row[-2:])
         kept = (views.c.page, views.c.title, views.c.last_seen_at, views.c.visible_ms, views.c.active_ms, views.c.scroll_pct, views.c.heat)
-        theirs = (views.c.handle == visits.c.handle) & (views.c.visit == visits.c.number)
-        query = select(visits.c.handle, visits.c.number, *kept).select_from(visits).join(views, theirs).where(views.c.page.is_not(None))
+        query = _with_views(select(visits.c.handle, visits.c.number, *kept).select_from(visits), None).where(views.c.page.is_not(None))
         place_of = {tuple(row[-2:]): n for n, row in enumerate(found)}
         viewed = ((place_of.get(tuple(row[:2])), row) for row in _counted(connection, query, asked))
         return [_day_visit(row, asked.internal) for row in found], [DayView(place, *row[2:]) for place, row in viewed if place is not None]

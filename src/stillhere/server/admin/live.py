@@ -143,8 +143,9 @@ class Live:
         self._listeners.add(listener)
         if self._trouble is not None:
             listener.owe(trouble=self._trouble)
-        self._now = None  # what was told last says how long ago things were then: everybody is told anew
-        self._woken.set()
+        else:
+            self._now = None  # what was told last says how long ago things were then: everybody is told anew
+            self._woken.set()
         if not self._tasks:
             self._tasks = [self._start(self._look_for_ever())]
             if isinstance(self._store, Watchable):

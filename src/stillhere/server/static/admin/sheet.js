@@ -150,7 +150,6 @@ export class Pages {
       setText(this.button, `Not loaded. ${sentence(error)} Try again`)
     } finally {
       this.button.removeAttribute("aria-disabled")
-      if (this.button.textContent === "Loading…") setText(this.button, this.more)
     }
   }
 }
