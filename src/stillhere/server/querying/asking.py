@@ -93,16 +93,19 @@ class Asking:
         return _each(rows), len(rows)
 
     async def counted(self, name: str, chosen: Chosen) -> tuple[AsyncIterator[Any], int | None]:
-        """Go through the rows of a table, and tell beforehand how many there are now; None if that takes longer than a store allows.
+        """Go through the rows of a table, and tell beforehand how many there are now; None as of `count`."""
+        rows, count = await self.rows(name, chosen)
+        return rows, await self.count(name, chosen) if count is None else count
+
+    async def count(self, name: str, chosen: Chosen) -> int | None:
+        """Count visits or views; None if that takes longer than the store allows.
 
         Millions of views are read page by page in any time, and counted in one statement, which takes seconds.
         """
-        rows, count = await self.rows(name, chosen)
-        if count is None:
-            counting = self.archive.count if name == VISITS.name else self.archive.count_views
-            with suppress(StoreError):  # one that is away is told of by its first row
-                count = await counting(chosen.wanted, **self.when)
-        return rows, count
+        counting = self.archive.count if name == VISITS.name else self.archive.count_views
+        with suppress(StoreError):  # one that is away is told of by its first row
+            return await counting(chosen.wanted, **self.when)
+        return None
 
     async def _added_up(self, name: str, chosen: Chosen) -> Sequence[Any]:
         """Read a table whose first row is known once all visits are added up: all there is of it."""

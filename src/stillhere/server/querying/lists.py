@@ -87,7 +87,7 @@ async def _show(
     show(look.columns, [look.cells(row) for row in found[:limit]], empty=look.empty, title=title)
     if len(found) > limit:
         if name == VISITS.name:
-            count = await asking.archive.count(chosen.wanted, **asking.when)
+            count = await asking.count(name, chosen)
         _say(f"{'There are' if count is None else f'{count - limit:,}'} more: {all_by}")
     return found[:limit]
 
